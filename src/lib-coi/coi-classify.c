@@ -1,0 +1,45 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "lib.h"
+#include "coi-headers.h"
+#include "coi-classify.h"
+
+/* S33: unlike header names, ids are compared exactly. */
+#define COI_ID_PREFIX "chat$"
+
+static bool coi_id_is_chat(const char *id)
+{
+	if (id == NULL)
+		return FALSE;
+	if (*id == '<')
+		id++;
+	return strncmp(id, COI_ID_PREFIX, strlen(COI_ID_PREFIX)) == 0;
+}
+
+void coi_classify(const struct coi_headers *headers, struct coi_class *class_r)
+{
+	i_zero(class_r);
+	if (headers->chat_version)
+		class_r->mark = COI_MARK_CHAT_VERSION;
+	else if (coi_id_is_chat(headers->message_id))
+		class_r->mark = COI_MARK_MESSAGE_ID;
+	else if (coi_id_is_chat(headers->first_reference))
+		class_r->mark = COI_MARK_REFERENCES;
+	else
+		class_r->mark = COI_MARK_NONE;
+}
+
+const char *coi_mark_name(enum coi_mark mark)
+{
+	switch (mark) {
+	case COI_MARK_NONE:
+		return "none";
+	case COI_MARK_CHAT_VERSION:
+		return "chat-version";
+	case COI_MARK_MESSAGE_ID:
+		return "message-id";
+	case COI_MARK_REFERENCES:
+		return "references";
+	}
+	i_unreached();
+}
