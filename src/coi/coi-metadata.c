@@ -1,0 +1,506 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "lib.h"
+#include "array.h"
+#include "istream.h"
+#include "ioloop.h"
+#include "module-context.h"
+#include "mail-index.h"
+#include "mail-storage-private.h"
+#include "coi-limits.h"
+#include "coi-config.h"
+#include "coi-mailboxes.h"
+#include "coi-metadata.h"
+#include "coi-state.h"
+#include "coi-user.h"
+
+#define COI_METADATA_CONTEXT(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, coi_metadata_module)
+#define COI_METADATA_TRANS_CONTEXT(obj) \
+	MODULE_CONTEXT(obj, coi_metadata_module)
+
+/* P/ as a client names it, and as Dovecot keeps it with INBOX */
+#define COI_ENTRY_ROOT "/private/vendor/vendor.dovecot/"
+#define COI_KEY_ROOT \
+	MAILBOX_ATTRIBUTE_PREFIX_DOVECOT_PVT_SERVER"vendor/vendor.dovecot/"
+#define COI_KEY_PREFIX COI_KEY_ROOT"coi/"
+#define COI_KEY_CONFIG_PREFIX COI_KEY_ROOT COI_ENTRY_CONFIG"/"
+
+struct coi_metadata_transaction {
+	union mailbox_transaction_module_context module_ctx;
+
+	pool_t pool;
+	ARRAY(struct coi_state_change) changes;
+};
+
+struct coi_metadata_iter {
+	struct mailbox_attribute_iter iter;
+
+	/* what the mailbox lists without us */
+	struct mailbox_attribute_iter *super;
+	const char *prefix;
+	pool_t pool;
+	ARRAY_TYPE(const_string) keys;
+	unsigned int idx;
+	bool failed;
+};
+
+static MODULE_CONTEXT_DEFINE_INIT(coi_metadata_module,
+				  &mail_storage_module_register);
+
+static bool
+coi_metadata_is_ours(enum mail_attribute_type type_flags, const char *key)
+{
+	return (type_flags & MAIL_ATTRIBUTE_TYPE_MASK) ==
+		MAIL_ATTRIBUTE_TYPE_PRIVATE &&
+		strncmp(key, COI_KEY_PREFIX, strlen(COI_KEY_PREFIX)) == 0;
+}
+
+static bool
+coi_metadata_find_config(const char *key, enum coi_config_key *config_key_r)
+{
+	size_t len = strlen(COI_KEY_CONFIG_PREFIX);
+
+	return strncmp(key, COI_KEY_CONFIG_PREFIX, len) == 0 &&
+		coi_config_key_find(key + len, config_key_r);
+}
+
+/* The key's name as the client knows it. */
+static const char *coi_metadata_entry(const char *key)
+{
+	return t_strconcat(COI_ENTRY_ROOT, key + strlen(COI_KEY_ROOT), NULL);
+}
+
+/*
+ * Get
+ */
+
+static int
+coi_metadata_get_config(struct mailbox *box, struct coi_user *cuser,
+			enum coi_config_key key, const char **value_r)
+{
+	struct coi_config config;
+	const char *error;
+
+	*value_r = NULL;
+	if (key == COI_CONFIG_MAILBOX_ROOT) {
+		*value_r = coi_mailboxes_get_root(cuser);
+		return 0;
+	}
+	if (coi_state_read(cuser->store, pool_datastack_create(),
+			   &config, &error) < 0) {
+		mailbox_set_critical(box, "coi: %s", error);
+		return -1;
+	}
+	*value_r = key == COI_CONFIG_ENABLED ?
+		config.enabled : config.message_filter;
+	return 0;
+}
+
+static int
+coi_metadata_attribute_get(struct mailbox *box,
+			   enum mail_attribute_type type_flags,
+			   const char *key,
+			   struct mail_attribute_value *value_r)
+{
+	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(box);
+	enum coi_config_key config_key;
+
+	if (!coi_metadata_is_ours(type_flags, key)) {
+		return mbox->super.attribute_get(box, type_flags, key,
+						 value_r);
+	}
+	if (!coi_metadata_find_config(key, &config_key))
+		return 0;
+	if (coi_metadata_get_config(box, coi_user_get(box->storage->user),
+				    config_key, &value_r->value) < 0)
+		return -1;
+	return value_r->value != NULL ? 1 : 0;
+}
+
+/*
+ * Iteration
+ */
+
+static void
+coi_metadata_iter_add(struct coi_metadata_iter *iter, const char *key)
+{
+	size_t len = strlen(iter->prefix);
+
+	if (strncmp(key, iter->prefix, len) == 0) {
+		key = p_strdup(iter->pool, key + len);
+		array_push_back(&iter->keys, &key);
+	}
+}
+
+static void coi_metadata_iter_add_config(struct coi_metadata_iter *iter)
+{
+	struct mailbox *box = iter->iter.box;
+	struct coi_user *cuser = coi_user_get(box->storage->user);
+	enum coi_config_key key;
+	const char *value;
+
+	for (key = 0; key < COI_CONFIG_KEY_COUNT; key++) {
+		if (coi_metadata_get_config(box, cuser, key, &value) < 0) {
+			iter->failed = TRUE;
+			return;
+		}
+		if (value != NULL) {
+			coi_metadata_iter_add(iter, t_strconcat(
+				COI_KEY_CONFIG_PREFIX,
+				coi_config_key_name(key), NULL));
+		}
+	}
+}
+
+/* May keys with this prefix be ours? */
+static bool
+coi_metadata_prefix_has_ours(enum mail_attribute_type type_flags,
+			     const char *prefix)
+{
+	return (type_flags & MAIL_ATTRIBUTE_TYPE_MASK) ==
+		MAIL_ATTRIBUTE_TYPE_PRIVATE &&
+		strncmp(prefix, COI_KEY_PREFIX,
+			I_MIN(strlen(prefix), strlen(COI_KEY_PREFIX))) == 0;
+}
+
+static struct mailbox_attribute_iter *
+coi_metadata_attribute_iter_init(struct mailbox *box,
+				 enum mail_attribute_type type_flags,
+				 const char *prefix)
+{
+	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(box);
+	struct coi_metadata_iter *iter;
+	pool_t pool = pool_alloconly_create("coi metadata iter", 1024);
+
+	iter = p_new(pool, struct coi_metadata_iter, 1);
+	iter->pool = pool;
+	iter->iter.box = box;
+	iter->prefix = p_strdup(pool, prefix);
+	iter->super = mbox->super.attribute_iter_init(box, type_flags, prefix);
+	p_array_init(&iter->keys, pool, 4);
+	if (coi_metadata_prefix_has_ours(type_flags, prefix)) T_BEGIN {
+		coi_metadata_iter_add_config(iter);
+	} T_END;
+	return &iter->iter;
+}
+
+/* An attribute dictionary may hold keys below ours from a time without this
+   plugin; they mean nothing and are not shown. */
+static bool
+coi_metadata_iter_is_ours(struct coi_metadata_iter *iter, const char *key)
+{
+	bool ours;
+
+	T_BEGIN {
+		ours = coi_metadata_is_ours(MAIL_ATTRIBUTE_TYPE_PRIVATE,
+			t_strconcat(iter->prefix, key, NULL));
+	} T_END;
+	return ours;
+}
+
+static const char *
+coi_metadata_attribute_iter_next(struct mailbox_attribute_iter *_iter)
+{
+	struct coi_metadata_iter *iter = container_of(_iter,
+		struct coi_metadata_iter, iter);
+	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(_iter->box);
+	const char *key;
+
+	if (iter->idx < array_count(&iter->keys))
+		return array_idx_elem(&iter->keys, iter->idx++);
+	do {
+		key = mbox->super.attribute_iter_next(iter->super);
+	} while (key != NULL && coi_metadata_iter_is_ours(iter, key));
+	return key;
+}
+
+static int
+coi_metadata_attribute_iter_deinit(struct mailbox_attribute_iter *_iter)
+{
+	struct coi_metadata_iter *iter = container_of(_iter,
+		struct coi_metadata_iter, iter);
+	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(_iter->box);
+	int ret;
+
+	ret = mbox->super.attribute_iter_deinit(iter->super);
+	if (iter->failed)
+		ret = -1;
+	pool_unref(&iter->pool);
+	return ret;
+}
+
+/*
+ * Set
+ */
+
+/* Returns the value a client sent, NULL for NIL. Of a long one only the
+   beginning is read, more than any valid value has: it will be refused. NUL
+   becomes another character that no valid value has. */
+static int
+coi_metadata_read_value(struct mail_storage *storage,
+			const struct mail_attribute_value *value,
+			const char **value_r)
+{
+	const unsigned char *data;
+	char *copy;
+	size_t size, i;
+
+	if (value->value_stream == NULL) {
+		*value_r = value->value;
+		return 0;
+	}
+	i_stream_seek(value->value_stream, 0);
+	(void)i_stream_read_bytes(value->value_stream, &data, &size,
+				  COI_CONFIG_VALUE_MAX_BYTES + 1);
+	if (value->value_stream->stream_errno != 0) {
+		mail_storage_set_critical(storage, "coi: read(%s) failed: %s",
+			i_stream_get_name(value->value_stream),
+			i_stream_get_error(value->value_stream));
+		return -1;
+	}
+	size = I_MIN(size, COI_CONFIG_VALUE_MAX_BYTES + 1);
+	/* @UNSAFE */
+	copy = t_malloc_no0(size + 1);
+	for (i = 0; i < size; i++)
+		copy[i] = data[i] == '\0' ? '\x01' : data[i];
+	copy[size] = '\0';
+	*value_r = copy;
+	return 0;
+}
+
+static struct coi_metadata_transaction *
+coi_metadata_transaction_get(struct mailbox_transaction_context *t)
+{
+	struct coi_metadata_transaction *mt = COI_METADATA_TRANS_CONTEXT(t);
+	pool_t pool;
+
+	if (mt != NULL)
+		return mt;
+	pool = pool_alloconly_create("coi metadata transaction", 512);
+	mt = p_new(pool, struct coi_metadata_transaction, 1);
+	mt->pool = pool;
+	p_array_init(&mt->changes, pool, 4);
+	MODULE_CONTEXT_SET(t, coi_metadata_module, mt);
+	return mt;
+}
+
+static void
+coi_metadata_add_change(struct mailbox_transaction_context *t,
+			const char *key, enum coi_config_key config_key,
+			const char *value, time_t timestamp)
+{
+	struct coi_metadata_transaction *mt = coi_metadata_transaction_get(t);
+	struct coi_state_change *change = array_append_space(&mt->changes);
+
+	change->key = config_key;
+	change->value = p_strdup(mt->pool, value);
+	if (timestamp == 0)
+		timestamp = ioloop_time;
+	if (value != NULL) {
+		mail_index_attribute_set(t->itrans, TRUE, key, timestamp,
+					 strlen(value));
+	} else {
+		mail_index_attribute_unset(t->itrans, TRUE, key, timestamp);
+	}
+}
+
+static int
+coi_metadata_set(struct mailbox_transaction_context *t, const char *key,
+		 const struct mail_attribute_value *value)
+{
+	struct mail_user *user = t->box->storage->user;
+	enum coi_config_key config_key;
+	const char *str, *error;
+
+	if (!coi_metadata_find_config(key, &config_key)) {
+		mail_storage_set_error(t->box->storage, MAIL_ERROR_NOTPOSSIBLE,
+			t_strdup_printf("unknown entry %s",
+					coi_metadata_entry(key)));
+		return -1;
+	}
+	if (coi_metadata_read_value(t->box->storage, value, &str) < 0)
+		return -1;
+	if (user->dsyncing) {
+		/* S43: the values were judged where they were set; and the
+		   root is this server's own */
+		if (config_key == COI_CONFIG_MAILBOX_ROOT)
+			return 0;
+	} else if (coi_config_validate(config_key, coi_metadata_entry(key),
+				       str, &error) < 0) {
+		mail_storage_set_error(t->box->storage, MAIL_ERROR_NOTPOSSIBLE,
+				       error);
+		return -1;
+	}
+	coi_metadata_add_change(t, key, config_key, str, value->last_change);
+	return 0;
+}
+
+static int
+coi_metadata_attribute_set(struct mailbox_transaction_context *t,
+			   enum mail_attribute_type type_flags,
+			   const char *key,
+			   const struct mail_attribute_value *value)
+{
+	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(t->box);
+	int ret;
+
+	if (!coi_metadata_is_ours(type_flags, key)) {
+		return mbox->super.attribute_set(t, type_flags, key, value);
+	}
+	T_BEGIN {
+		ret = coi_metadata_set(t, key, value);
+	} T_END;
+	return ret;
+}
+
+/*
+ * Commit
+ */
+
+/* S21, S34: what a change announces exists before it is true. */
+static int
+coi_metadata_ensure_mailboxes(struct mailbox *box, struct coi_user *cuser,
+			      const struct coi_state_change *change)
+{
+	enum coi_filter filter;
+	enum coi_mailbox first = COI_MAILBOX_COUNT, last = 0, which;
+	enum mail_error error;
+	const char *errstr;
+
+	if (change->value == NULL)
+		return 0;
+	if (change->key == COI_CONFIG_ENABLED) {
+		first = 0;
+		last = COI_MAILBOX_COUNT - 1;
+	} else if (coi_filter_parse(change->value, &filter) &&
+		   filter != COI_FILTER_NONE) {
+		first = last = COI_MAILBOX_CHATS;
+	}
+	for (which = first; which <= last; which++) {
+		if (coi_mailboxes_ensure(cuser, which, &error, &errstr) < 0) {
+			mail_storage_set_error(box->storage, error, errstr);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static void
+coi_metadata_log_changes(struct coi_user *cuser,
+			 const struct coi_state_change *changes,
+			 unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		const char *entry = coi_config_key_name(changes[i].key);
+		struct event_passthrough *e =
+			event_create_passthrough(cuser->event)->
+			set_name("coi_config_changed")->
+			add_str("entry", entry)->
+			add_str("value", changes[i].value);
+		e_debug(e->event(), "%s set to %s", entry,
+			changes[i].value == NULL ? "NIL" : changes[i].value);
+	}
+}
+
+static int
+coi_metadata_apply(struct mailbox *box, struct coi_metadata_transaction *mt,
+		   struct coi_config *old_r)
+{
+	struct coi_user *cuser = coi_user_get(box->storage->user);
+	const struct coi_state_change *changes, *change;
+	const char *error;
+	unsigned int count;
+
+	if (!cuser->user->dsyncing) {
+		array_foreach(&mt->changes, change) {
+			if (coi_metadata_ensure_mailboxes(box, cuser,
+							  change) < 0)
+				return -1;
+		}
+	}
+	changes = array_get(&mt->changes, &count);
+	if (coi_state_update(cuser->store, mt->pool, changes, count, old_r,
+			     &error) < 0) {
+		mailbox_set_critical(box, "coi: %s", error);
+		return -1;
+	}
+	coi_metadata_log_changes(cuser, changes, count);
+	return 0;
+}
+
+/* INBOX's index could not be written: put back what was there. */
+static void
+coi_metadata_undo(struct coi_user *cuser, struct coi_metadata_transaction *mt,
+		  const struct coi_config *old)
+{
+	const struct coi_state_change changes[] = {
+		{ COI_CONFIG_ENABLED, old->enabled },
+		{ COI_CONFIG_MESSAGE_FILTER, old->message_filter },
+	};
+	struct coi_config replaced;
+	const char *error;
+
+	if (coi_state_update(cuser->store, mt->pool, changes,
+			     N_ELEMENTS(changes), &replaced, &error) < 0)
+		e_error(cuser->event, "Undoing a change failed: %s", error);
+}
+
+static int
+coi_metadata_transaction_commit(struct mailbox_transaction_context *t,
+				struct mail_transaction_commit_changes *changes_r)
+{
+	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(t->box);
+	struct coi_metadata_transaction *mt = COI_METADATA_TRANS_CONTEXT(t);
+	struct mailbox *box = t->box;
+	struct coi_config old;
+	int ret;
+
+	if (mt == NULL)
+		return mbox->super.transaction_commit(t, changes_r);
+
+	if (coi_metadata_apply(box, mt, &old) < 0) {
+		mbox->super.transaction_rollback(t);
+		ret = -1;
+	} else {
+		ret = mbox->super.transaction_commit(t, changes_r);
+		if (ret < 0)
+			coi_metadata_undo(coi_user_get(box->storage->user),
+					  mt, &old);
+	}
+	pool_unref(&mt->pool);
+	return ret;
+}
+
+static void
+coi_metadata_transaction_rollback(struct mailbox_transaction_context *t)
+{
+	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(t->box);
+	struct coi_metadata_transaction *mt = COI_METADATA_TRANS_CONTEXT(t);
+
+	mbox->super.transaction_rollback(t);
+	if (mt != NULL)
+		pool_unref(&mt->pool);
+}
+
+void coi_metadata_mailbox_allocated(struct mailbox *box)
+{
+	struct mailbox_vfuncs *v = box->vlast;
+	union mailbox_module_context *mbox;
+
+	if (!box->inbox_user || coi_user_get(box->storage->user) == NULL)
+		return;
+	mbox = p_new(box->pool, union mailbox_module_context, 1);
+	mbox->super = *v;
+	box->vlast = &mbox->super;
+	v->attribute_set = coi_metadata_attribute_set;
+	v->attribute_get = coi_metadata_attribute_get;
+	v->attribute_iter_init = coi_metadata_attribute_iter_init;
+	v->attribute_iter_next = coi_metadata_attribute_iter_next;
+	v->attribute_iter_deinit = coi_metadata_attribute_iter_deinit;
+	v->transaction_commit = coi_metadata_transaction_commit;
+	v->transaction_rollback = coi_metadata_transaction_rollback;
+	MODULE_CONTEXT_SET_SELF(box, coi_metadata_module, mbox);
+}

@@ -1,0 +1,21 @@
+#ifndef COI_METADATA_H
+#define COI_METADATA_H
+
+struct mailbox;
+
+/* COI's entries in the METADATA tree.
+
+   Clients name them on mailbox "" below /private/vendor/vendor.dovecot/coi/;
+   Dovecot keeps server entries with INBOX. So the attribute functions of INBOX
+   are overridden, for our keys only: a value goes from the client through the
+   pure validator to the store. It does not go to mail_attribute_dict, and needs
+   neither that nor imap_metadata (S7). Every change is noted in INBOX's
+   attribute log too, which is what dsync follows (S43).
+
+   Changes are collected in the mailbox transaction and take effect at its
+   commit, all or none, as RFC 5464 4.3 wants it. */
+
+/* Hook: `box' was allocated. Does nothing but for INBOX of a COI user. */
+void coi_metadata_mailbox_allocated(struct mailbox *box);
+
+#endif

@@ -1,0 +1,46 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "lib.h"
+#include "mail-storage-hooks.h"
+#include "mail-storage-private.h"
+#include "coi-deliver.h"
+#include "coi-metadata.h"
+#include "coi-plugin.h"
+#include "coi-save.h"
+#include "coi-user.h"
+
+const char *coi_plugin_version = DOVECOT_ABI_VERSION;
+const char *coi_plugin_dependencies[] = { NULL };
+
+static void coi_mail_user_created(struct mail_user *user)
+{
+	coi_user_created(user);
+	coi_deliver_reassert();
+}
+
+/* One entry for each room that overrides virtual functions: Dovecot chains what
+   one hook call overrides, not what a second one in the same call does. */
+static struct mail_storage_hooks coi_mail_storage_hooks[] = {
+	{ .mail_user_created = coi_mail_user_created },
+	{ .mailbox_allocated = coi_metadata_mailbox_allocated },
+	{ .mailbox_allocated = coi_save_mailbox_allocated,
+	  .mail_allocated = coi_save_mail_allocated },
+};
+
+void coi_plugin_init(struct module *module)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(coi_mail_storage_hooks); i++)
+		mail_storage_hooks_add(module, &coi_mail_storage_hooks[i]);
+	coi_deliver_init();
+}
+
+void coi_plugin_deinit(void)
+{
+	unsigned int i;
+
+	coi_deliver_deinit();
+	for (i = 0; i < N_ELEMENTS(coi_mail_storage_hooks); i++)
+		mail_storage_hooks_remove(&coi_mail_storage_hooks[i]);
+}

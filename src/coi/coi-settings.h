@@ -1,0 +1,30 @@
+#ifndef COI_SETTINGS_H
+#define COI_SETTINGS_H
+
+#include "coi-config.h"
+
+struct mail_user;
+
+/* Delay from which on Dovecot's own notification is as fast as ours; with
+   coi_idle_delay at this value nothing is hooked. */
+#define COI_IDLE_DELAY_DOVECOT_MSECS 500
+
+struct coi_settings {
+	pool_t pool;
+	bool coi;
+	const char *coi_mailbox_root;
+	const char *coi_mailbox_blocked;
+	const char *coi_default_filter;
+	unsigned int coi_idle_delay;
+
+	/* made of the above by the check */
+	enum coi_filter parsed_default_filter;
+};
+
+/* Reads the user's settings. Returns 0, or -1 with *error_r (data stack) naming
+   the bad setting and its value. Free them before the user goes. */
+int coi_settings_get(struct mail_user *user,
+		     const struct coi_settings **set_r, const char **error_r);
+void coi_settings_free(const struct coi_settings **set);
+
+#endif

@@ -1,0 +1,43 @@
+#ifndef COI_STORE_H
+#define COI_STORE_H
+
+struct mail_user;
+struct coi_store;
+
+/* Where a user's COI values live: small values under short keys.
+
+   The driver `files' keeps them in a directory of its own beside INBOX's
+   control files, so that they move, back up and vanish with the mailbox. That
+   there is no such directory says that the user never used COI: one failed
+   open() is all that COI costs them per delivery. A value is replaced by
+   writing a temporary file and renaming it, so readers need no lock; writers
+   that change a value they have read take the store's lock.
+
+   Errors (data stack) name the file and the system's reason; they are for the
+   log. */
+
+/* The store lives as long as user->pool. Nothing is opened yet. */
+struct coi_store *coi_store_init(struct mail_user *user);
+
+/* Appends the value of `key' to `dest'. Returns 1 if it exists, 0 if not, -1 if
+   it cannot be read or is larger than `max_bytes'. */
+int coi_store_read(struct coi_store *store, const char *key, size_t max_bytes,
+		   buffer_t *dest, const char **error_r);
+
+/* Replaces the value of `key', creating the store when there is none yet; call
+   it only between lock and unlock. Returns 0, or -1 with nothing changed. */
+int coi_store_write(struct coi_store *store, const char *key,
+		    const void *data, size_t size, const char **error_r);
+
+/* Keeps other writers out, in this process and others. Creates the store when
+   there is none yet. Returns 0, or -1 if the lock cannot be had. */
+int coi_store_lock(struct coi_store *store, const char **error_r);
+void coi_store_unlock(struct coi_store *store);
+
+/* The directory's name beside INBOX's control files. */
+#define COI_STORE_DIRNAME "dovecot-coi"
+
+/* Where `key' lives, for error texts (data stack). */
+const char *coi_store_key_path(struct coi_store *store, const char *key);
+
+#endif

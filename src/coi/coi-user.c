@@ -1,0 +1,94 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "lib.h"
+#include "mail-storage-private.h"
+#include "coi-store.h"
+#include "coi-state.h"
+#include "coi-user.h"
+
+#define COI_USER_CONTEXT(obj) \
+	MODULE_CONTEXT(obj, coi_user_module)
+
+static MODULE_CONTEXT_DEFINE_INIT(coi_user_module, &mail_user_module_register);
+
+static struct event_category event_category_coi = {
+	.name = "coi",
+};
+
+struct coi_user *coi_user_get(struct mail_user *user)
+{
+	return COI_USER_CONTEXT(user);
+}
+
+static void coi_user_log_error(struct coi_user *cuser, const char *error)
+{
+	if (cuser->store_error_logged)
+		return;
+	cuser->store_error_logged = TRUE;
+	e_error(cuser->event, "COI is off for this user: %s", error);
+}
+
+int coi_user_get_active_filter(struct coi_user *cuser,
+			       enum coi_filter *filter_r)
+{
+	struct coi_config config;
+	const char *error;
+	int ret;
+
+	T_BEGIN {
+		ret = coi_state_read(cuser->store, pool_datastack_create(),
+				     &config, &error);
+		if (ret > 0 && !coi_config_is_enabled(&config))
+			ret = 0;
+		if (ret > 0 && coi_config_get_filter(&config,
+				cuser->set->parsed_default_filter,
+				filter_r, &error) < 0)
+			ret = -1;
+		if (ret < 0)
+			coi_user_log_error(cuser, error);
+	} T_END;
+	return ret;
+}
+
+static void coi_user_deinit(struct mail_user *user)
+{
+	struct coi_user *cuser = coi_user_get(user);
+
+	i_assert(cuser != NULL);
+	event_unref(&cuser->event);
+	coi_settings_free(&cuser->set);
+	cuser->module_ctx.super.deinit(user);
+}
+
+void coi_user_created(struct mail_user *user)
+{
+	struct mail_user_vfuncs *v = user->vlast;
+	const struct coi_settings *set;
+	struct coi_user *cuser;
+	const char *error;
+
+	/* raw mail of a delivery, owners of shared mailboxes */
+	if (user->autocreated)
+		return;
+	if (coi_settings_get(user, &set, &error) < 0) {
+		e_error(user->event, "coi: COI is off: %s", error);
+		return;
+	}
+	if (!set->coi) {
+		coi_settings_free(&set);
+		return;
+	}
+
+	cuser = p_new(user->pool, struct coi_user, 1);
+	cuser->module_ctx.super = *v;
+	user->vlast = &cuser->module_ctx.super;
+	v->deinit = coi_user_deinit;
+
+	cuser->user = user;
+	cuser->set = set;
+	cuser->event = event_create(user->event);
+	event_add_category(cuser->event, &event_category_coi);
+	event_set_append_log_prefix(cuser->event, "coi: ");
+	cuser->store = coi_store_init(user);
+	MODULE_CONTEXT_SET(user, coi_user_module, cuser);
+}

@@ -1,0 +1,53 @@
+#ifndef COI_USER_H
+#define COI_USER_H
+
+#include "module-context.h"
+#include "mail-user.h"
+#include "coi-config.h"
+#include "coi-mailboxes.h"
+#include "coi-settings.h"
+
+struct coi_store;
+
+/* What the plugin keeps for one user of this process. It holds no copy of what
+   the store says: settings made by another session are obeyed by the next
+   command and the next delivery (S42). */
+struct coi_user {
+	union mail_user_module_context module_ctx;
+	struct mail_user *user;
+	/* category "coi", child of the user's event */
+	struct event *event;
+	const struct coi_settings *set;
+	struct coi_store *store;
+
+	/* the clients' names of COI's mailboxes, made when first asked for */
+	const char *root_vname;
+	const char *mailbox_vnames[COI_MAILBOX_COUNT];
+
+	/* The user is here for a delivery (in lmtp and dovecot-lda a user lives
+	   for one message): the delivery hook has looked at the message, saves
+	   need not look again. Core's own saves come after the hook. */
+	bool delivering;
+	/* That message is chat: every save of it gets $Chat (S37). */
+	bool delivering_chat;
+	/* We create, rename or subscribe mailboxes ourselves: no command of a
+	   client (S31). */
+	bool own_mailbox_change;
+	/* The store's failure was logged already. */
+	bool store_error_logged;
+};
+
+/* The user's COI context, or NULL: not a user of this plugin (raw and shared
+   storage users, `coi = no', bad settings). */
+struct coi_user *coi_user_get(struct mail_user *user);
+
+/* Tells whether to act for this user now, and how. Returns 1 if COI is enabled
+   and *filter_r is set, 0 if not, -1 if the store failed or holds a filter that
+   is none (S41); that is logged once per user. */
+int coi_user_get_active_filter(struct coi_user *cuser,
+			       enum coi_filter *filter_r);
+
+/* Hook: a user was created. Sets the context up, or does nothing. */
+void coi_user_created(struct mail_user *user);
+
+#endif
