@@ -1,0 +1,50 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "imap-common.h"
+#include "str.h"
+#include "module-context.h"
+#include "mail-storage-private.h"
+#include "coi-user.h"
+#include "imap-coi-plugin.h"
+
+const char *imap_coi_plugin_version = DOVECOT_ABI_VERSION;
+const char *imap_coi_plugin_dependencies[] = { "coi", NULL };
+const char imap_coi_plugin_binary_dependency[] = "imap";
+
+static imap_client_created_func_t *imap_coi_next_hook_client_created;
+
+/* Dovecot offers METADATA only with imap_metadata and a mail_attribute_dict,
+   neither of which our entries need (S7). */
+static bool
+imap_coi_has_capability(struct client *client, const char *capability)
+{
+	return str_array_icase_find(
+		t_strsplit_spaces(str_c(client->capability_string), " "),
+		capability);
+}
+
+/* S12. The namespaces are not there yet: only the user and the settings may be
+   asked. */
+static void imap_coi_client_created(struct client **clientp)
+{
+	struct client *client = *clientp;
+
+	if (coi_user_get(client->user) != NULL) {
+		client_add_capability(client, "COI");
+		if (!imap_coi_has_capability(client, "METADATA"))
+			client_add_capability(client, "METADATA-SERVER");
+	}
+	if (imap_coi_next_hook_client_created != NULL)
+		imap_coi_next_hook_client_created(clientp);
+}
+
+void imap_coi_plugin_init(struct module *module ATTR_UNUSED)
+{
+	imap_coi_next_hook_client_created =
+		imap_client_created_hook_set(imap_coi_client_created);
+}
+
+void imap_coi_plugin_deinit(void)
+{
+	imap_client_created_hook_set(imap_coi_next_hook_client_created);
+}
