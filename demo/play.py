@@ -1,0 +1,147 @@
+"""Plays a chat on a private Dovecot; started by demo/run, which see."""
+
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests" / "integration"))
+
+from coitest import Dovecot  # noqa: E402
+
+CONFIG = "/private/vendor/vendor.dovecot/coi/config"
+CHATS = "COI/Chats"
+SHOW = "FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (FROM SUBJECT CHAT-VERSION)])"
+
+CHAT = b"""\
+From: Alice <alice@example.org>
+To: Bob <bob@example.org>
+Subject: Chat: Lunch?
+Date: Thu, 01 Jan 2026 12:00:00 +0000
+Message-ID: <chat$demo1@example.org>
+Chat-Version: 1.0
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+
+Lunch at one?
+"""
+MAIL = b"""\
+From: Alice <alice@example.org>
+To: Bob <bob@example.org>
+Subject: The report
+Date: Thu, 01 Jan 2026 12:01:00 +0000
+Message-ID: <mail-demo1@example.org>
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+
+Dear Bob, the report is ready.
+"""
+
+
+class Transcript:
+    """Prints protocol lines under a name, and notes when each came."""
+    lock = threading.Lock()
+
+    def __init__(self, name):
+        self.name = name
+        self.last = 0.0
+
+    def __call__(self, side, data):
+        self.last = time.monotonic()
+        with self.lock:
+            for line in data.decode(errors="replace").splitlines():
+                print(f"{self.name:<11} {side}: {line}", flush=True)
+
+
+def scene(text):
+    print(f"\n-- {text}", flush=True)
+
+
+def wake_up(dovecot, bob, message, what):
+    """Delivers while bob is in IDLE; returns how many ms after LMTP's answer he
+    was told (0 if that was sooner)."""
+    told = []
+    waiter = threading.Thread(
+        target=lambda: told.append(bob.wait_for(r"EXISTS")[-1].at))
+    waiter.start()
+    lmtp = Transcript(f"lmtp {what}")
+    dovecot.delivered("bob", message, transcript=lmtp)
+    waiter.join()
+    return max(0.0, (told[0] - lmtp.last) * 1000)
+
+
+def play(dovecot):
+    bob = dovecot.imap("bob", transcript=Transcript("bob"))
+    scene("Bob switches COI on. His server makes the mailboxes.")
+    bob.ok(f'SETMETADATA "" ({CONFIG}/message-filter "active")')
+    bob.ok(f'SETMETADATA "" ({CONFIG}/enabled "yes")')
+    bob.ok(f'GETMETADATA (DEPTH 1) "" {CONFIG}')
+    bob.ok('LIST "" "*"')
+
+    scene("Bob waits for chat. Alice writes to him.")
+    bob.ok(f"SELECT {CHATS}")
+    bob.idle()
+    msecs = wake_up(dovecot, bob, CHAT, "chat")
+
+    scene("Alice also sends an ordinary mail, of which this IDLE hears nothing.")
+    dovecot.delivered("bob", MAIL, transcript=Transcript("lmtp mail"))
+    quiet = not [line for line in bob.done().untagged if b"EXISTS" in line]
+
+    scene("What bob has now.")
+    chats = bob.ok(SHOW)
+    bob.ok("SELECT INBOX")
+    inbox = bob.ok(SHOW)
+    bob.ok("LOGOUT")
+    return verdict([
+        (f"the chat is in {CHATS}, and only it", only(chats, b"Subject: Chat: Lunch?")),
+        ("it carries $Chat", b"$Chat" in chats[0] if chats else False),
+        ("the mail is in INBOX, and only it", only(inbox, b"Subject: The report")),
+        ("it carries no $Chat", b"$Chat" not in b"".join(inbox)),
+        ("the mail did not disturb the chat", quiet),
+        (f"IDLE told bob {msecs:.1f} ms after the delivery", True),
+    ])
+
+
+def only(lines, text):
+    fetched = [line for line in lines if b" FETCH " in line]
+    return len(fetched) == 1 and text in fetched[0]
+
+
+def verdict(checks):
+    scene("The outcome.")
+    for text, right in checks:
+        print(f"{'ok  ' if right else 'NOT '} {text}")
+    return all(right for _, right in checks)
+
+
+def keep(dovecot):
+    print(f"""
+It keeps running until Ctrl-C. Any IMAP client can connect:
+  IMAP  127.0.0.1 port {dovecot.imap_address[1]}, no encryption, password "pass",
+        user bob (has COI on) or alice (has not)
+  LMTP  127.0.0.1 port {dovecot.lmtp_address[1]}, to bob@example.org or alice@example.org
+  log   {dovecot.log}""", flush=True)
+    (pathlib.Path(os.environ["COI_WORK"]) / "played").touch()
+    signal.pause()
+
+
+def main():
+    dovecot = Dovecot().start()
+    try:
+        worked = play(dovecot)
+        dovecot.check_log()
+        if worked and "--keep" in sys.argv[1:]:
+            keep(dovecot)
+    except Exception as error:
+        print(f"\n-- It did not work: {error!r}. The server's log:\n{dovecot.log_text()}")
+        worked = False
+    finally:
+        dovecot.stop()
+        dovecot.remove()
+    return 0 if worked else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,8 @@
+"""Drives a private Dovecot: the server, an IMAP and an LMTP client."""
+
+from .dovecot import Dovecot
+from .imap import Imap, Literal
+from .lmtp import deliver
+from .wait import wait_until
+
+__all__ = ["Dovecot", "Imap", "Literal", "deliver", "wait_until"]

@@ -1,0 +1,47 @@
+"""Fixtures: server makes private Dovecots, driver runs a test on each format."""
+
+import contextlib
+
+import pytest
+
+from coitest import Dovecot
+
+LOG_TAIL = 60  # lines
+
+
+@pytest.fixture(params=["sdbox", "mdbox", "maildir"])
+def driver(request):
+    return request.param
+
+
+@pytest.fixture
+def server(request):
+    """Call it with the options of coitest.config.Options. Each server is ended
+    after the test, which fails if its log holds an error it did not expect."""
+    servers = request.node.coi_servers = []
+
+    def unstarted(**options):
+        servers.append(Dovecot(**options))
+        return servers[-1]
+
+    def make(**options):
+        return unstarted(**options).start()
+    make.unstarted = unstarted
+    yield make
+    with contextlib.ExitStack() as stack:
+        for one in servers:
+            stack.callback(one.remove)
+            stack.callback(one.check_log)
+            stack.callback(one.stop)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Shows the end of each server's log with a test that failed."""
+    report = (yield).get_result()
+    if report.when == "call":
+        item.coi_logs = [one.log_text().splitlines()[-LOG_TAIL:]
+                         for one in getattr(item, "coi_servers", [])]
+    if report.failed:
+        for lines in getattr(item, "coi_logs", []):
+            report.sections.append(("log of the server", "\n".join(lines)))
