@@ -9,11 +9,8 @@
 
 static bool coi_id_is_chat(const char *id)
 {
-	if (id == NULL)
-		return FALSE;
-	if (*id == '<')
-		id++;
-	return strncmp(id, COI_ID_PREFIX, strlen(COI_ID_PREFIX)) == 0;
+	return id != NULL &&
+		strncmp(id, COI_ID_PREFIX, strlen(COI_ID_PREFIX)) == 0;
 }
 
 void coi_classify(const struct coi_headers *headers, struct coi_class *class_r)

@@ -324,19 +324,3 @@ def test_unwritable_store(server):
     finally:
         directory.chmod(0o700)
     assert places(bob) == [("chat", CHATS, "$Chat")]
-
-
-@pytest.mark.parametrize("name,value", [
-    ("coi", "maybe"), ("coi_default_filter", "sometimes"), ("coi_mailbox_root", "a//b"),
-    ("coi_mailbox_root", "INBOX"), ("coi_idle_delay", "soon")])
-def test_bad_settings(server, name, value):
-    """S41: an error that names the setting (2.4 refuses to start, or says so
-    per process); COI is off, and mail goes on."""
-    dovecot = server.unstarted(settings={name: value})
-    dovecot.expect_error(name)
-    if not dovecot.try_start():
-        return
-    bob = dovecot.imap("bob")
-    assert "COI" not in bob.capability()
-    send(dovecot, "lmtp", "bob", chat())
-    assert places(bob) == [("chat", "INBOX", "")]
