@@ -4,6 +4,7 @@
 #include "str.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
+#include "mailbox-list-private.h"
 #include "coi-mailboxes.h"
 #include "coi-user.h"
 
@@ -105,11 +106,10 @@ bool coi_mailboxes_is(struct coi_user *cuser, struct mailbox *box,
 	return mailbox_equals(box, coi_mailboxes_find_ns(cuser, vname), vname);
 }
 
-static int coi_mailboxes_create(struct mailbox *box)
+static int coi_mailboxes_create_locked(struct mailbox *box)
 {
 	enum mailbox_existence existence;
 
-	/* the common case first: it is there, and no lock is needed */
 	if (mailbox_exists(box, FALSE, &existence) < 0)
 		return -1;
 	if (existence == MAILBOX_EXISTENCE_SELECT)
@@ -118,6 +118,21 @@ static int coi_mailboxes_create(struct mailbox *box)
 	    mailbox_get_last_mail_error(box) != MAIL_ERROR_EXISTS)
 		return -1;
 	return 0;
+}
+
+/* Dovecot creates under this lock too: without it a mailbox that another
+   process is just making looks broken. */
+static int coi_mailboxes_create(struct mailbox *box)
+{
+	int ret;
+
+	if (mailbox_list_lock(box->list) < 0) {
+		mail_storage_copy_list_error(box->storage, box->list);
+		return -1;
+	}
+	ret = coi_mailboxes_create_locked(box);
+	mailbox_list_unlock(box->list);
+	return ret;
 }
 
 int coi_mailboxes_ensure(struct coi_user *cuser, enum coi_mailbox which,

@@ -6,6 +6,7 @@
 #include "ioloop.h"
 #include "module-context.h"
 #include "mail-index.h"
+#include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "coi-limits.h"
 #include "coi-config.h"
@@ -234,13 +235,13 @@ coi_metadata_attribute_iter_deinit(struct mailbox_attribute_iter *_iter)
  * Set
  */
 
-/* Returns the value a client sent, NULL for NIL. Of a long one only the
-   beginning is read, more than any valid value has: it will be refused. NUL
-   becomes another character that no valid value has. */
+/* Returns the value that was sent, NULL for NIL. Of one longer than `max_bytes'
+   only the beginning is read, enough to be refused. NUL becomes another
+   character that no valid value has. */
 static int
 coi_metadata_read_value(struct mail_storage *storage,
 			const struct mail_attribute_value *value,
-			const char **value_r)
+			size_t max_bytes, const char **value_r)
 {
 	const unsigned char *data;
 	char *copy;
@@ -252,14 +253,14 @@ coi_metadata_read_value(struct mail_storage *storage,
 	}
 	i_stream_seek(value->value_stream, 0);
 	(void)i_stream_read_bytes(value->value_stream, &data, &size,
-				  COI_CONFIG_VALUE_MAX_BYTES + 1);
+				  max_bytes + 1);
 	if (value->value_stream->stream_errno != 0) {
 		mail_storage_set_critical(storage, "coi: read(%s) failed: %s",
 			i_stream_get_name(value->value_stream),
 			i_stream_get_error(value->value_stream));
 		return -1;
 	}
-	size = I_MIN(size, COI_CONFIG_VALUE_MAX_BYTES + 1);
+	size = I_MIN(size, max_bytes + 1);
 	/* @UNSAFE */
 	copy = t_malloc_no0(size + 1);
 	for (i = 0; i < size; i++)
@@ -319,7 +320,10 @@ coi_metadata_set(struct mailbox_transaction_context *t, const char *key,
 					coi_metadata_entry(key)));
 		return -1;
 	}
-	if (coi_metadata_read_value(t->box->storage, value, &str) < 0)
+	/* S43: what dsync brings need not be valid */
+	if (coi_metadata_read_value(t->box->storage, value, user->dsyncing ?
+				    COI_STATE_MAX_BYTES :
+				    COI_CONFIG_VALUE_MAX_BYTES, &str) < 0)
 		return -1;
 	if (user->dsyncing) {
 		/* S43: the values were judged where they were set; and the
@@ -503,4 +507,54 @@ void coi_metadata_mailbox_allocated(struct mailbox *box)
 	v->transaction_commit = coi_metadata_transaction_commit;
 	v->transaction_rollback = coi_metadata_transaction_rollback;
 	MODULE_CONTEXT_SET_SELF(box, coi_metadata_module, mbox);
+}
+
+/*
+ * Changes that are not a client's SETMETADATA
+ */
+
+static int coi_metadata_commit_enabled(struct mailbox *inbox, bool enabled)
+{
+	struct mailbox_transaction_context *t;
+	struct mail_attribute_value value;
+	const char *key = t_strconcat(COI_KEY_CONFIG_PREFIX,
+		coi_config_key_name(COI_CONFIG_ENABLED), NULL);
+
+	i_zero(&value);
+	value.value = enabled ? "yes" : NULL;
+	if (mailbox_open(inbox) < 0)
+		return -1;
+	t = mailbox_transaction_begin(inbox, 0, __func__);
+	if (mailbox_attribute_set(t, MAIL_ATTRIBUTE_TYPE_PRIVATE, key,
+				  &value) < 0) {
+		mailbox_transaction_rollback(&t);
+		return -1;
+	}
+	return mailbox_transaction_commit(&t);
+}
+
+int coi_metadata_set_enabled(struct coi_user *cuser, bool enabled,
+			     enum mail_error *error_r,
+			     const char **client_error_r)
+{
+	struct mail_namespace *ns =
+		mail_namespace_find_inbox(cuser->user->namespaces);
+	struct mailbox *inbox = mailbox_alloc(ns->list, "INBOX",
+					      MAILBOX_FLAG_IGNORE_ACLS);
+	const char *errstr;
+	int ret;
+
+	ret = coi_metadata_commit_enabled(inbox, enabled);
+	if (ret < 0) {
+		errstr = mailbox_get_last_internal_error(inbox, error_r);
+		/* other errors were logged where they happened */
+		if (*error_r != MAIL_ERROR_TEMP) {
+			e_error(cuser->event, "%s COI failed: %s",
+				enabled ? "Enabling" : "Disabling", errstr);
+		}
+		*client_error_r = t_strdup(mailbox_get_last_error(inbox,
+								  error_r));
+	}
+	mailbox_free(&inbox);
+	return ret;
 }

@@ -1,6 +1,9 @@
 #ifndef COI_METADATA_H
 #define COI_METADATA_H
 
+#include "mail-error.h"
+
+struct coi_user;
 struct mailbox;
 
 /* COI's entries in the METADATA tree.
@@ -17,5 +20,12 @@ struct mailbox;
 
 /* Hook: `box' was allocated. Does nothing but for INBOX of a COI user. */
 void coi_metadata_mailbox_allocated(struct mailbox *box);
+
+/* Enables or disables COI as SETMETADATA of `enabled' would, with all that
+   comes with it (S32). Returns 0, or -1 with the error's code and its text for
+   the client (data stack), after logging it; then nothing changed. */
+int coi_metadata_set_enabled(struct coi_user *cuser, bool enabled,
+			     enum mail_error *error_r,
+			     const char **client_error_r);
 
 #endif

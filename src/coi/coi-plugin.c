@@ -4,9 +4,11 @@
 #include "mail-storage-hooks.h"
 #include "mail-storage-private.h"
 #include "coi-deliver.h"
+#include "coi-folders.h"
 #include "coi-metadata.h"
 #include "coi-plugin.h"
 #include "coi-save.h"
+#include "coi-store-hide.h"
 #include "coi-user.h"
 
 const char *coi_plugin_version = DOVECOT_ABI_VERSION;
@@ -25,6 +27,9 @@ static struct mail_storage_hooks coi_mail_storage_hooks[] = {
 	{ .mailbox_allocated = coi_metadata_mailbox_allocated },
 	{ .mailbox_allocated = coi_save_mailbox_allocated,
 	  .mail_allocated = coi_save_mail_allocated },
+	{ .mailbox_allocated = coi_folders_mailbox_allocated },
+	{ .mail_namespace_storage_added =
+		coi_store_hide_namespace_storage_added },
 };
 
 void coi_plugin_init(struct module *module)

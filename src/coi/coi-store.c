@@ -3,7 +3,7 @@
 #include "lib.h"
 #include "str.h"
 #include "eacces-error.h"
-#include "file-lock.h"
+#include "file-create-locked.h"
 #include "mkdir-parents.h"
 #include "safe-mkstemp.h"
 #include "write-full.h"
@@ -28,7 +28,6 @@ struct coi_store {
 	const char *dir;
 
 	struct file_lock *lock;
-	int lock_fd;
 };
 
 struct coi_store *coi_store_init(struct mail_user *user)
@@ -36,34 +35,28 @@ struct coi_store *coi_store_init(struct mail_user *user)
 	struct coi_store *store = p_new(user->pool, struct coi_store, 1);
 
 	store->user = user;
-	store->lock_fd = -1;
 	return store;
 }
 
-/* Returns 1 if store->dir is set, 0 if INBOX has no directory (yet). */
-static int coi_store_find(struct coi_store *store, const char **error_r)
+/* Returns FALSE if INBOX's namespace keeps no files. INBOX's own directory would
+   not do: RENAME INBOX takes it away, and with LAYOUT=index it does not exist
+   before INBOX does. */
+static bool coi_store_find(struct coi_store *store)
 {
 	struct mail_namespace *ns;
 	const char *control;
-	int ret;
 
 	if (store->dir != NULL)
-		return 1;
+		return TRUE;
 	ns = mail_namespace_find_inbox(store->user->namespaces);
-	ret = mailbox_list_get_path(ns->list, "INBOX",
-				    MAILBOX_LIST_PATH_TYPE_CONTROL, &control);
-	if (ret < 0) {
-		*error_r = t_strdup_printf(
-			"Looking up INBOX's control directory failed: %s",
-			mailbox_list_get_last_internal_error(ns->list, NULL));
-		return -1;
-	}
-	if (ret == 0)
-		return 0;
+	if (!mailbox_list_get_root_path(ns->list,
+					MAILBOX_LIST_PATH_TYPE_CONTROL,
+					&control))
+		return FALSE;
 	store->list = ns->list;
 	store->dir = p_strconcat(store->user->pool, control,
 				 "/"COI_STORE_DIRNAME, NULL);
-	return 1;
+	return TRUE;
 }
 
 const char *coi_store_key_path(struct coi_store *store, const char *key)
@@ -75,10 +68,22 @@ static int
 coi_store_read_fd(int fd, const char *path, size_t max_bytes, buffer_t *dest,
 		  const char **error_r)
 {
+	size_t start = dest->used;
 	void *data = buffer_append_space_unsafe(dest, max_bytes + 1);
-	size_t start = dest->used - (max_bytes + 1);
+	struct stat st;
 	ssize_t ret;
 
+	/* nothing is appended unless all goes well */
+	buffer_set_used_size(dest, start);
+	if (fstat(fd, &st) < 0) {
+		*error_r = t_strdup_printf("fstat(%s) failed: %m", path);
+		return -1;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		/* a FIFO or a device would read as an empty value */
+		*error_r = t_strdup_printf("%s is not a regular file", path);
+		return -1;
+	}
 	/* @UNSAFE: one read() is enough, values are written by one rename() */
 	do {
 		ret = read(fd, data, max_bytes + 1);
@@ -102,8 +107,8 @@ int coi_store_read(struct coi_store *store, const char *key, size_t max_bytes,
 	const char *path;
 	int fd, ret;
 
-	if ((ret = coi_store_find(store, error_r)) <= 0)
-		return ret;
+	if (!coi_store_find(store))
+		return 0;
 	path = coi_store_key_path(store, key);
 	/* not blocking: should anybody have put a FIFO there, it must not
 	   stop a delivery */
@@ -185,54 +190,43 @@ static int coi_store_mkdir(struct coi_store *store, const char **error_r)
 	return 0;
 }
 
-static int
-coi_store_open_lock(struct coi_store *store, const char *path,
-		    const char **error_r)
+/* Dovecot's own way of lock files, which knows every lock_method and leaves no
+   file behind. */
+static int coi_store_create_lock(struct coi_store *store, const char **error_r)
 {
 	struct mailbox_permissions perm;
-	const struct file_lock_settings lock_set = {
-		.lock_method = store->list->mail_set->parsed_lock_method,
-	};
 
 	mailbox_list_get_root_permissions(store->list, &perm);
-	store->lock_fd = open(path, O_RDWR | O_CREAT, perm.file_create_mode);
-	if (store->lock_fd == -1) {
-		*error_r = errno == EACCES ?
-			eacces_error_get_creating("open", path) :
-			t_strdup_printf("open(%s) failed: %m", path);
-		return -1;
-	}
-	if (file_wait_lock(store->lock_fd, path, F_WRLCK, &lock_set,
-			   COI_STORE_LOCK_TIMEOUT_SECS, &store->lock,
-			   error_r) <= 0) {
-		i_close_fd(&store->lock_fd);
-		return -1;
-	}
-	return 0;
+	const struct file_create_settings lock_set = {
+		.lock_timeout_secs = COI_STORE_LOCK_TIMEOUT_SECS,
+		.lock_settings = {
+			.lock_method = store->list->mail_set->parsed_lock_method,
+		},
+		.mode = perm.file_create_mode,
+		.gid = perm.file_create_gid,
+		.gid_origin = perm.file_create_gid_origin,
+	};
+	return mail_storage_lock_create(
+		coi_store_key_path(store, COI_STORE_LOCK_FNAME), &lock_set,
+		store->list->mail_set, &store->lock, error_r) <= 0 ? -1 : 0;
 }
 
 int coi_store_lock(struct coi_store *store, const char **error_r)
 {
-	int ret;
-
 	i_assert(store->lock == NULL);
 
-	if ((ret = coi_store_find(store, error_r)) < 0)
-		return -1;
-	if (ret == 0) {
-		*error_r = "INBOX has no control directory";
+	if (!coi_store_find(store)) {
+		*error_r = "INBOX's namespace has no control directory";
 		return -1;
 	}
 	if (coi_store_mkdir(store, error_r) < 0)
 		return -1;
-	return coi_store_open_lock(store,
-		coi_store_key_path(store, COI_STORE_LOCK_FNAME), error_r);
+	return coi_store_create_lock(store, error_r);
 }
 
 void coi_store_unlock(struct coi_store *store)
 {
 	i_assert(store->lock != NULL);
 
-	file_unlock(&store->lock);
-	i_close_fd(&store->lock_fd);
+	file_lock_free(&store->lock);
 }

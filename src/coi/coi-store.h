@@ -6,9 +6,10 @@ struct coi_store;
 
 /* Where a user's COI values live: small values under short keys.
 
-   The driver `files' keeps them in a directory of its own beside INBOX's
-   control files, so that they move, back up and vanish with the mailbox. That
-   there is no such directory says that the user never used COI: one failed
+   The driver `files' keeps them in a directory of its own in the control
+   directory of INBOX's namespace, so that they move, back up and vanish with the
+   user's mail. It is not INBOX's own directory, which RENAME INBOX takes away.
+   That there is no such directory says that the user never used COI: one failed
    open() is all that COI costs them per delivery. A value is replaced by
    writing a temporary file and renaming it, so readers need no lock; writers
    that change a value they have read take the store's lock.
@@ -34,7 +35,7 @@ int coi_store_write(struct coi_store *store, const char *key,
 int coi_store_lock(struct coi_store *store, const char **error_r);
 void coi_store_unlock(struct coi_store *store);
 
-/* The directory's name beside INBOX's control files. */
+/* The directory's name. */
 #define COI_STORE_DIRNAME "dovecot-coi"
 
 /* Where `key' lives, for error texts (data stack). */
