@@ -1,0 +1,482 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "lib.h"
+#include "buffer.h"
+#include "str.h"
+#include "strnum.h"
+#include "mkdir-parents.h"
+#include "write-full.h"
+#include "mail-namespace.h"
+#include "mailbox-list.h"
+#include "coi-limits.h"
+#include "coi-store.h"
+#include "storage-user.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define KEY "key"
+#define MAX_BYTES 10
+
+static struct coi_store *store_new(void)
+{
+	return storage_coi_init(NULL)->store;
+}
+
+static void store_lock(struct coi_store *store)
+{
+	const char *error = NULL;
+
+	ck_assert_msg(coi_store_lock(store, &error) == 0, "%s", error);
+}
+
+static void
+store_write(struct coi_store *store, const char *key, const char *value)
+{
+	const char *error = NULL;
+
+	store_lock(store);
+	ck_assert_msg(coi_store_write(store, key, value, strlen(value),
+				      &error) == 0, "%s", error);
+	coi_store_unlock(store);
+}
+
+/* The store's directory exists from here on. */
+static const char *store_path(struct coi_store *store, const char *key)
+{
+	store_lock(store);
+	coi_store_unlock(store);
+	return coi_store_key_path(store, key);
+}
+
+/* without the lock */
+static unsigned int store_count_files(struct coi_store *store)
+{
+	DIR *dir = opendir(store_path(store, "."));
+	struct dirent *d;
+	unsigned int count = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while ((d = readdir(dir)) != NULL) {
+		if (d->d_name[0] != '.' && strcmp(d->d_name, "lock") != 0)
+			count++;
+	}
+	closedir(dir);
+	return count;
+}
+
+/*
+ * Read
+ */
+
+static const struct {
+	const char *value;
+	int ret;
+} read_tests[] = {
+	{ "", 1 },
+	{ "1", 1 },
+	{ "123456789", 1 },
+	{ "1234567890", 1 },
+	{ "12345678901", -1 },
+	{ "123456789012", -1 },
+	{ "1234567890123456789012345678901234567890", -1 },
+};
+
+/* A value is appended whole, or not at all. */
+START_TEST(test_read)
+{
+	struct coi_store *store = store_new();
+	const char *value = read_tests[_i].value, *error = NULL;
+	string_t *buf = t_str_new(8);
+	int ret;
+
+	store_write(store, KEY, value);
+	str_append(buf, "before");
+	ret = coi_store_read(store, KEY, MAX_BYTES, buf, &error);
+	ck_assert_msg(ret == read_tests[_i].ret, "%s: %d", value, ret);
+	ck_assert_str_eq(str_c(buf), ret < 0 ? "before" :
+			 t_strconcat("before", value, NULL));
+	if (ret < 0) {
+		ck_assert_str_eq(error, t_strdup_printf(
+			"%s is larger than 10 bytes",
+			coi_store_key_path(store, KEY)));
+	}
+	storage_user_deinit();
+}
+END_TEST
+
+/* A user who never used COI costs one open(), and gets no directory. */
+START_TEST(test_read_absent)
+{
+	struct coi_store *store = store_new();
+	string_t *buf = t_str_new(8);
+	const char *error;
+	struct stat st;
+
+	ck_assert_int_eq(coi_store_read(store, KEY, MAX_BYTES, buf, &error), 0);
+	ck_assert_uint_eq(str_len(buf), 0);
+	ck_assert_int_eq(stat(coi_store_key_path(store, "."), &st), -1);
+	store_write(store, "other", "x");
+	ck_assert_int_eq(coi_store_read(store, KEY, MAX_BYTES, buf, &error), 0);
+	storage_user_deinit();
+}
+END_TEST
+
+static void put_directory(const char *path)
+{
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+}
+
+static void put_fifo(const char *path)
+{
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+}
+
+static void put_loop(const char *path)
+{
+	ck_assert_int_eq(symlink(path, path), 0);
+}
+
+static void put_device(const char *path)
+{
+	ck_assert_int_eq(symlink("/dev/null", path), 0);
+}
+
+static const struct {
+	const char *name;
+	void (*put)(const char *path);
+} strange_tests[] = {
+	{ "directory", put_directory },
+	{ "FIFO", put_fifo },
+	{ "symlink to itself", put_loop },
+	{ "device", put_device },
+};
+
+/* S41: what is no value of ours is an error that names the file; it neither
+   waits nor reads as an empty value. */
+START_TEST(test_read_strange)
+{
+	struct coi_store *store = store_new();
+	const char *path = t_strdup(store_path(store, KEY));
+	string_t *buf = t_str_new(8);
+	const char *error = NULL;
+
+	strange_tests[_i].put(path);
+	ck_assert_msg(coi_store_read(store, KEY, MAX_BYTES, buf, &error) == -1,
+		      "%s", strange_tests[_i].name);
+	ck_assert_uint_eq(str_len(buf), 0);
+	ck_assert_msg(strstr(error, path) != NULL, "%s", error);
+	storage_user_deinit();
+}
+END_TEST
+
+/* S41: permission denied, in a process that root's power does not help */
+START_TEST(test_read_denied)
+{
+	struct coi_store *store = store_new();
+	string_t *buf = t_str_new(8);
+	const char *path, *error = NULL;
+	bool root = geteuid() == 0;
+
+	store_write(store, KEY, "x");
+	path = coi_store_key_path(store, KEY);
+	ck_assert_int_eq(chmod(path, 0), 0);
+	if (root)
+		ck_assert_int_eq(seteuid(65534), 0);
+	ck_assert_int_eq(coi_store_read(store, KEY, MAX_BYTES, buf, &error),
+			 -1);
+	if (root)
+		ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_msg(strstr(error, "Permission denied") != NULL, "%s", error);
+	storage_user_deinit();
+}
+END_TEST
+
+/* A file where the store's directory should be */
+START_TEST(test_no_directory)
+{
+	struct coi_store *store = store_new();
+	string_t *buf = t_str_new(8);
+	const char *dir, *error = NULL;
+	int fd;
+
+	dir = store_path(store, "");
+	dir = t_strndup(dir, strlen(dir) - 1);
+	(void)unlink(coi_store_key_path(store, "lock"));
+	ck_assert_int_eq(rmdir(dir), 0);
+	fd = open(dir, O_CREAT | O_WRONLY, 0600);
+	ck_assert_int_ne(fd, -1);
+	i_close_fd(&fd);
+
+	ck_assert_int_eq(coi_store_read(store, KEY, MAX_BYTES, buf, &error),
+			 -1);
+	ck_assert_msg(strstr(error, dir) != NULL, "%s", error);
+	ck_assert_int_eq(coi_store_lock(store, &error), -1);
+	ck_assert_msg(strstr(error, dir) != NULL, "%s", error);
+	storage_user_deinit();
+}
+END_TEST
+
+/*
+ * Write
+ */
+
+START_TEST(test_write_binary)
+{
+	static const unsigned char value[] = { 0, 'a', '\n', 0xff, 0 };
+	struct coi_store *store = store_new();
+	buffer_t *buf = t_buffer_create(8);
+	const char *error = NULL;
+
+	store_lock(store);
+	ck_assert_int_eq(coi_store_write(store, KEY, value, sizeof(value),
+					 &error), 0);
+	coi_store_unlock(store);
+	ck_assert_int_eq(coi_store_read(store, KEY, sizeof(value), buf, &error),
+			 1);
+	ck_assert_uint_eq(buf->used, sizeof(value));
+	ck_assert_mem_eq(buf->data, value, sizeof(value));
+	storage_user_deinit();
+}
+END_TEST
+
+/* Who has the old value open reads the old one to its end: a new file took its
+   name. No temporary file stays. */
+START_TEST(test_write_replaces)
+{
+	struct coi_store *store = store_new();
+	char data[16];
+	ssize_t ret;
+	int fd;
+
+	store_write(store, KEY, "old");
+	fd = open(coi_store_key_path(store, KEY), O_RDONLY);
+	ck_assert_int_ne(fd, -1);
+	store_write(store, KEY, "newer");
+	ret = read(fd, data, sizeof(data));
+	ck_assert_int_eq(ret, 3);
+	ck_assert_mem_eq(data, "old", 3);
+	i_close_fd(&fd);
+	ck_assert_uint_eq(store_count_files(store), 1);
+	storage_user_deinit();
+}
+END_TEST
+
+/* The value cannot take its name: nothing is left behind. */
+START_TEST(test_write_fails)
+{
+	struct coi_store *store = store_new();
+	const char *path = t_strdup(store_path(store, KEY));
+	const char *error = NULL;
+
+	put_directory(path);
+	put_directory(t_strconcat(path, "/full", NULL));
+	store_lock(store);
+	ck_assert_int_eq(coi_store_write(store, KEY, "x", 1, &error), -1);
+	coi_store_unlock(store);
+	ck_assert_msg(strstr(error, path) != NULL, "%s", error);
+	ck_assert_uint_eq(store_count_files(store), 1);
+	storage_user_deinit();
+}
+END_TEST
+
+static const struct {
+	mode_t root;
+	mode_t dir;
+	mode_t file;
+} mode_tests[] = {
+	{ 0700, 0700, 0600 },
+	{ 0750, 0750, 0640 },
+	{ 0770, 0770, 0660 },
+	{ 0777, 0777, 0666 },
+};
+
+static void check_mode(const char *path, mode_t mode)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_msg((st.st_mode & 0777) == mode, "%s: %03o, not %03o",
+		      path, (unsigned int)(st.st_mode & 0777),
+		      (unsigned int)mode);
+}
+
+/* The store is as readable as the mailboxes: several system users may share
+   them by their group. */
+START_TEST(test_modes)
+{
+	struct coi_user *cuser = storage_coi_init(NULL);
+	struct coi_store *store = cuser->store;
+	const char *root = mailbox_list_get_root_forced(
+		cuser->user->namespaces->list, MAILBOX_LIST_PATH_TYPE_DIR);
+
+	ck_assert(mkdir_parents(root, 0700) == 0 || errno == EEXIST);
+	ck_assert_int_eq(chmod(root, mode_tests[_i].root), 0);
+	store_write(store, KEY, "x");
+	check_mode(coi_store_key_path(store, "."), mode_tests[_i].dir);
+	check_mode(coi_store_key_path(store, KEY), mode_tests[_i].file);
+	store_lock(store);
+	check_mode(coi_store_key_path(store, "lock"), mode_tests[_i].file);
+	coi_store_unlock(store);
+	storage_user_deinit();
+}
+END_TEST
+
+/*
+ * Lock
+ */
+
+#define LOCK_PROCESSES 4
+#define LOCK_ROUNDS 25
+
+static unsigned int counter_read(struct coi_store *store)
+{
+	string_t *buf = t_str_new(16);
+	const char *error;
+	unsigned int value;
+	int ret;
+
+	ret = coi_store_read(store, KEY, 16, buf, &error);
+	if (ret < 0)
+		ck_abort_msg("%s", error);
+	if (ret == 0)
+		return 0;
+	ck_assert_int_eq(str_to_uint(str_c(buf), &value), 0);
+	return value;
+}
+
+static int counter_process(struct coi_store *store)
+{
+	const char *str, *error;
+	unsigned int i;
+
+	for (i = 0; i < LOCK_ROUNDS; i++) T_BEGIN {
+		if (coi_store_lock(store, &error) < 0)
+			_exit(1);
+		str = dec2str(counter_read(store) + 1);
+		if (coi_store_write(store, KEY, str, strlen(str), &error) < 0)
+			_exit(1);
+		coi_store_unlock(store);
+	} T_END;
+	return 0;
+}
+
+/* Processes that change a value they have read wait for each other. */
+START_TEST(test_lock_excludes)
+{
+	struct coi_store *store = store_new();
+	pid_t pids[LOCK_PROCESSES];
+	unsigned int i;
+	int status;
+
+	for (i = 0; i < N_ELEMENTS(pids); i++) {
+		pids[i] = fork();
+		ck_assert_int_ne(pids[i], -1);
+		if (pids[i] == 0)
+			_exit(counter_process(store));
+	}
+	for (i = 0; i < N_ELEMENTS(pids); i++) {
+		ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+		ck_assert_int_eq(status, 0);
+	}
+	ck_assert_uint_eq(counter_read(store), LOCK_PROCESSES * LOCK_ROUNDS);
+	storage_user_deinit();
+}
+END_TEST
+
+/* Holds the lock until the other end of `wait_fd' is closed. */
+static int
+holder_process(struct coi_store *store, int wait_fd, int ready_fd)
+{
+	const char *error;
+	char c;
+
+	if (coi_store_lock(store, &error) < 0)
+		return 1;
+	if (write_full(ready_fd, "x", 1) < 0 || read(wait_fd, &c, 1) != 0)
+		return 1;
+	coi_store_unlock(store);
+	return 0;
+}
+
+/* A lock that never comes: an error after the time that coi-limits.h allows,
+   and the store works when the holder has gone. */
+START_TEST(test_lock_times_out)
+{
+	struct coi_store *store = store_new();
+	const char *error = NULL;
+	int wait_fds[2], ready_fds[2], status;
+	pid_t pid;
+	char c;
+
+	ck_assert_int_eq(pipe(wait_fds), 0);
+	ck_assert_int_eq(pipe(ready_fds), 0);
+	pid = fork();
+	ck_assert_int_ne(pid, -1);
+	if (pid == 0) {
+		i_close_fd(&wait_fds[1]);
+		_exit(holder_process(store, wait_fds[0], ready_fds[1]));
+	}
+	ck_assert_int_eq(read(ready_fds[0], &c, 1), 1);
+
+	ck_assert_int_eq(coi_store_lock(store, &error), -1);
+	ck_assert_msg(strstr(error, "Timed out") != NULL, "%s", error);
+
+	i_close_fd(&wait_fds[1]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	store_lock(store);
+	coi_store_unlock(store);
+	i_close_fd(&wait_fds[0]);
+	i_close_fd(&ready_fds[0]);
+	i_close_fd(&ready_fds[1]);
+	storage_user_deinit();
+}
+END_TEST
+
+/* The admin's lock_method is what mailboxes are locked by; not all that it may
+   be can lock a file of ours. */
+static const char *const lock_methods[] = { "fcntl", "flock", "dotlock" };
+
+START_TEST(test_lock_method)
+{
+	const char *settings[] = {
+		t_strconcat("lock_method=", lock_methods[_i], NULL), NULL
+	};
+	const struct storage_user_settings set = { .settings = settings };
+	struct coi_store *store = storage_coi_init(&set)->store;
+
+	store_write(store, KEY, "x");
+	storage_user_deinit();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("coi-store");
+	TCase *tcase;
+
+	tcase = storage_tcase_add(suite, "S41: read");
+	tcase_add_loop_test(tcase, test_read, 0, N_ELEMENTS(read_tests));
+	tcase_add_test(tcase, test_read_absent);
+	tcase_add_loop_test(tcase, test_read_strange, 0,
+			    N_ELEMENTS(strange_tests));
+	tcase_add_test(tcase, test_read_denied);
+	tcase_add_test(tcase, test_no_directory);
+	tcase = storage_tcase_add(suite, "write");
+	tcase_add_test(tcase, test_write_binary);
+	tcase_add_test(tcase, test_write_replaces);
+	tcase_add_test(tcase, test_write_fails);
+	tcase_add_loop_test(tcase, test_modes, 0, N_ELEMENTS(mode_tests));
+	tcase = storage_tcase_add(suite, "S42: lock");
+	tcase_add_loop_test(tcase, test_lock_method, 0,
+			    N_ELEMENTS(lock_methods));
+	tcase_add_test(tcase, test_lock_excludes);
+	tcase_add_test(tcase, test_lock_times_out);
+	tcase_set_timeout(tcase, 3 * COI_STORE_LOCK_TIMEOUT_SECS);
+	return storage_run(suite);
+}
