@@ -3,12 +3,11 @@
 #include "lib.h"
 #include "array.h"
 #include "istream.h"
-#include "ioloop.h"
 #include "module-context.h"
-#include "mail-index.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "coi-limits.h"
+#include "coi-changes.h"
 #include "coi-config.h"
 #include "coi-mailboxes.h"
 #include "coi-metadata.h"
@@ -17,8 +16,6 @@
 
 #define COI_METADATA_CONTEXT(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, coi_metadata_module)
-#define COI_METADATA_TRANS_CONTEXT(obj) \
-	MODULE_CONTEXT(obj, coi_metadata_module)
 
 /* P/ as a client names it, and as Dovecot keeps it with INBOX */
 #define COI_ENTRY_ROOT "/private/vendor/vendor.dovecot/"
@@ -26,13 +23,6 @@
 	MAILBOX_ATTRIBUTE_PREFIX_DOVECOT_PVT_SERVER"vendor/vendor.dovecot/"
 #define COI_KEY_PREFIX COI_KEY_ROOT"coi/"
 #define COI_KEY_CONFIG_PREFIX COI_KEY_ROOT COI_ENTRY_CONFIG"/"
-
-struct coi_metadata_transaction {
-	union mailbox_transaction_module_context module_ctx;
-
-	pool_t pool;
-	ARRAY(struct coi_state_change) changes;
-};
 
 struct coi_metadata_iter {
 	struct mailbox_attribute_iter iter;
@@ -270,42 +260,6 @@ coi_metadata_read_value(struct mail_storage *storage,
 	return 0;
 }
 
-static struct coi_metadata_transaction *
-coi_metadata_transaction_get(struct mailbox_transaction_context *t)
-{
-	struct coi_metadata_transaction *mt = COI_METADATA_TRANS_CONTEXT(t);
-	pool_t pool;
-
-	if (mt != NULL)
-		return mt;
-	pool = pool_alloconly_create("coi metadata transaction", 512);
-	mt = p_new(pool, struct coi_metadata_transaction, 1);
-	mt->pool = pool;
-	p_array_init(&mt->changes, pool, 4);
-	MODULE_CONTEXT_SET(t, coi_metadata_module, mt);
-	return mt;
-}
-
-static void
-coi_metadata_add_change(struct mailbox_transaction_context *t,
-			const char *key, enum coi_config_key config_key,
-			const char *value, time_t timestamp)
-{
-	struct coi_metadata_transaction *mt = coi_metadata_transaction_get(t);
-	struct coi_state_change *change = array_append_space(&mt->changes);
-
-	change->key = config_key;
-	change->value = p_strdup(mt->pool, value);
-	if (timestamp == 0)
-		timestamp = ioloop_time;
-	if (value != NULL) {
-		mail_index_attribute_set(t->itrans, TRUE, key, timestamp,
-					 strlen(value));
-	} else {
-		mail_index_attribute_unset(t->itrans, TRUE, key, timestamp);
-	}
-}
-
 static int
 coi_metadata_set(struct mailbox_transaction_context *t, const char *key,
 		 const struct mail_attribute_value *value)
@@ -336,7 +290,7 @@ coi_metadata_set(struct mailbox_transaction_context *t, const char *key,
 				       error);
 		return -1;
 	}
-	coi_metadata_add_change(t, key, config_key, str, value->last_change);
+	coi_changes_add(t, key, config_key, str, value->last_change);
 	return 0;
 }
 
@@ -358,137 +312,6 @@ coi_metadata_attribute_set(struct mailbox_transaction_context *t,
 	return ret;
 }
 
-/*
- * Commit
- */
-
-/* S21, S34: what a change announces exists before it is true. */
-static int
-coi_metadata_ensure_mailboxes(struct mailbox *box, struct coi_user *cuser,
-			      const struct coi_state_change *change)
-{
-	enum coi_filter filter;
-	enum coi_mailbox first = COI_MAILBOX_COUNT, last = 0, which;
-	enum mail_error error;
-	const char *errstr;
-
-	if (change->value == NULL)
-		return 0;
-	if (change->key == COI_CONFIG_ENABLED) {
-		first = 0;
-		last = COI_MAILBOX_COUNT - 1;
-	} else if (coi_filter_parse(change->value, &filter) &&
-		   filter != COI_FILTER_NONE) {
-		first = last = COI_MAILBOX_CHATS;
-	}
-	for (which = first; which <= last; which++) {
-		if (coi_mailboxes_ensure(cuser, which, &error, &errstr) < 0) {
-			mail_storage_set_error(box->storage, error, errstr);
-			return -1;
-		}
-	}
-	return 0;
-}
-
-static void
-coi_metadata_log_changes(struct coi_user *cuser,
-			 const struct coi_state_change *changes,
-			 unsigned int count)
-{
-	unsigned int i;
-
-	for (i = 0; i < count; i++) {
-		const char *entry = coi_config_key_name(changes[i].key);
-		struct event_passthrough *e =
-			event_create_passthrough(cuser->event)->
-			set_name("coi_config_changed")->
-			add_str("entry", entry)->
-			add_str("value", changes[i].value);
-		e_debug(e->event(), "%s set to %s", entry,
-			changes[i].value == NULL ? "NIL" : changes[i].value);
-	}
-}
-
-static int
-coi_metadata_apply(struct mailbox *box, struct coi_metadata_transaction *mt,
-		   struct coi_config *old_r)
-{
-	struct coi_user *cuser = coi_user_get(box->storage->user);
-	const struct coi_state_change *changes, *change;
-	const char *error;
-	unsigned int count;
-
-	if (!cuser->user->dsyncing) {
-		array_foreach(&mt->changes, change) {
-			if (coi_metadata_ensure_mailboxes(box, cuser,
-							  change) < 0)
-				return -1;
-		}
-	}
-	changes = array_get(&mt->changes, &count);
-	if (coi_state_update(cuser->store, mt->pool, changes, count, old_r,
-			     &error) < 0) {
-		mailbox_set_critical(box, "coi: %s", error);
-		return -1;
-	}
-	coi_metadata_log_changes(cuser, changes, count);
-	return 0;
-}
-
-/* INBOX's index could not be written: put back what was there. */
-static void
-coi_metadata_undo(struct coi_user *cuser, struct coi_metadata_transaction *mt,
-		  const struct coi_config *old)
-{
-	const struct coi_state_change changes[] = {
-		{ COI_CONFIG_ENABLED, old->enabled },
-		{ COI_CONFIG_MESSAGE_FILTER, old->message_filter },
-	};
-	struct coi_config replaced;
-	const char *error;
-
-	if (coi_state_update(cuser->store, mt->pool, changes,
-			     N_ELEMENTS(changes), &replaced, &error) < 0)
-		e_error(cuser->event, "Undoing a change failed: %s", error);
-}
-
-static int
-coi_metadata_transaction_commit(struct mailbox_transaction_context *t,
-				struct mail_transaction_commit_changes *changes_r)
-{
-	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(t->box);
-	struct coi_metadata_transaction *mt = COI_METADATA_TRANS_CONTEXT(t);
-	struct mailbox *box = t->box;
-	struct coi_config old;
-	int ret;
-
-	if (mt == NULL)
-		return mbox->super.transaction_commit(t, changes_r);
-
-	if (coi_metadata_apply(box, mt, &old) < 0) {
-		mbox->super.transaction_rollback(t);
-		ret = -1;
-	} else {
-		ret = mbox->super.transaction_commit(t, changes_r);
-		if (ret < 0)
-			coi_metadata_undo(coi_user_get(box->storage->user),
-					  mt, &old);
-	}
-	pool_unref(&mt->pool);
-	return ret;
-}
-
-static void
-coi_metadata_transaction_rollback(struct mailbox_transaction_context *t)
-{
-	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(t->box);
-	struct coi_metadata_transaction *mt = COI_METADATA_TRANS_CONTEXT(t);
-
-	mbox->super.transaction_rollback(t);
-	if (mt != NULL)
-		pool_unref(&mt->pool);
-}
-
 void coi_metadata_mailbox_allocated(struct mailbox *box)
 {
 	struct mailbox_vfuncs *v = box->vlast;
@@ -504,8 +327,6 @@ void coi_metadata_mailbox_allocated(struct mailbox *box)
 	v->attribute_iter_init = coi_metadata_attribute_iter_init;
 	v->attribute_iter_next = coi_metadata_attribute_iter_next;
 	v->attribute_iter_deinit = coi_metadata_attribute_iter_deinit;
-	v->transaction_commit = coi_metadata_transaction_commit;
-	v->transaction_rollback = coi_metadata_transaction_rollback;
 	MODULE_CONTEXT_SET_SELF(box, coi_metadata_module, mbox);
 }
 

@@ -11,12 +11,8 @@ struct mailbox;
    Clients name them on mailbox "" below /private/vendor/vendor.dovecot/coi/;
    Dovecot keeps server entries with INBOX. So the attribute functions of INBOX
    are overridden, for our keys only: a value goes from the client through the
-   pure validator to the store. It does not go to mail_attribute_dict, and needs
-   neither that nor imap_metadata (S7). Every change is noted in INBOX's
-   attribute log too, which is what dsync follows (S43).
-
-   Changes are collected in the mailbox transaction and take effect at its
-   commit, all or none, as RFC 5464 4.3 wants it. */
+   pure validator to the changes of its transaction (coi-changes.h). It does not
+   go to mail_attribute_dict, and needs neither that nor imap_metadata (S7). */
 
 /* Hook: `box' was allocated. Does nothing but for INBOX of a COI user. */
 void coi_metadata_mailbox_allocated(struct mailbox *box);

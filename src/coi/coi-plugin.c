@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "mail-storage-hooks.h"
 #include "mail-storage-private.h"
+#include "coi-changes.h"
 #include "coi-deliver.h"
 #include "coi-folders.h"
 #include "coi-metadata.h"
@@ -24,6 +25,7 @@ static void coi_mail_user_created(struct mail_user *user)
    one hook call overrides, not what a second one in the same call does. */
 static struct mail_storage_hooks coi_mail_storage_hooks[] = {
 	{ .mail_user_created = coi_mail_user_created },
+	{ .mailbox_allocated = coi_changes_mailbox_allocated },
 	{ .mailbox_allocated = coi_metadata_mailbox_allocated },
 	{ .mailbox_allocated = coi_save_mailbox_allocated,
 	  .mail_allocated = coi_save_mail_allocated },

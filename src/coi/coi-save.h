@@ -12,8 +12,10 @@ struct coi_user;
    In a delivery the message is known before it is saved: the keyword is added
    to the save itself. Later recipients of the transaction may get their copy of
    what an earlier one got, and Sieve copies keywords: so $Chat is invisible
-   where that is read, and none goes to a user who has COI off. What a client APPENDs is known only once its headers have
-   arrived: then it is added in the same transaction, after the save. */
+   where that is read, and none goes to a user who has COI off.
+
+   What a client APPENDs is known only once its headers have arrived: then it is
+   added in the same transaction, after the save. */
 
 #define COI_KEYWORD_CHAT "$Chat"
 
