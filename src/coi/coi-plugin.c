@@ -9,6 +9,7 @@
 #include "coi-metadata.h"
 #include "coi-plugin.h"
 #include "coi-save.h"
+#include "coi-seen.h"
 #include "coi-store-hide.h"
 #include "coi-user.h"
 
@@ -29,6 +30,8 @@ static struct mail_storage_hooks coi_mail_storage_hooks[] = {
 	{ .mailbox_allocated = coi_metadata_mailbox_allocated },
 	{ .mailbox_allocated = coi_save_mailbox_allocated,
 	  .mail_allocated = coi_save_mail_allocated },
+	{ .mailbox_allocated = coi_seen_mailbox_allocated,
+	  .mail_allocated = coi_seen_mail_allocated },
 	{ .mailbox_allocated = coi_folders_mailbox_allocated },
 	{ .mail_namespace_storage_added =
 		coi_store_hide_namespace_storage_added },

@@ -138,7 +138,10 @@ void coi_save_mail_allocated(struct mail *_mail)
 	struct coi_user *cuser = coi_save_get_user(_mail->box);
 	union mail_module_context *smail;
 
-	if (cuser == NULL || !cuser->delivering_chat)
+	/* core's delivery opens its mailboxes with this flag, and reads back
+	   by the same handle what the next recipient will get */
+	if (cuser == NULL || !cuser->delivering_chat ||
+	    (_mail->box->flags & MAILBOX_FLAG_POST_SESSION) == 0)
 		return;
 	smail = p_new(mail->pool, union mail_module_context, 1);
 	smail->super = *v;

@@ -5,6 +5,7 @@
 #include "eacces-error.h"
 #include "file-create-locked.h"
 #include "mkdir-parents.h"
+#include "read-full.h"
 #include "safe-mkstemp.h"
 #include "write-full.h"
 #include "mail-namespace.h"
@@ -68,13 +69,11 @@ static int
 coi_store_read_fd(int fd, const char *path, size_t max_bytes, buffer_t *dest,
 		  const char **error_r)
 {
-	size_t start = dest->used;
-	void *data = buffer_append_space_unsafe(dest, max_bytes + 1);
 	struct stat st;
-	ssize_t ret;
+	size_t start = dest->used;
+	void *data;
+	int ret;
 
-	/* nothing is appended unless all goes well */
-	buffer_set_used_size(dest, start);
 	if (fstat(fd, &st) < 0) {
 		*error_r = t_strdup_printf("fstat(%s) failed: %m", path);
 		return -1;
@@ -84,21 +83,20 @@ coi_store_read_fd(int fd, const char *path, size_t max_bytes, buffer_t *dest,
 		*error_r = t_strdup_printf("%s is not a regular file", path);
 		return -1;
 	}
-	/* @UNSAFE: one read() is enough, values are written by one rename() */
-	do {
-		ret = read(fd, data, max_bytes + 1);
-	} while (ret < 0 && errno == EINTR);
-	if (ret < 0) {
-		*error_r = t_strdup_printf("read(%s) failed: %m", path);
-		return -1;
-	}
-	if ((size_t)ret > max_bytes) {
+	if ((uoff_t)st.st_size > max_bytes) {
 		*error_r = t_strdup_printf("%s is larger than %zu bytes",
 					   path, max_bytes);
 		return -1;
 	}
-	buffer_set_used_size(dest, start + ret);
-	return 1;
+	/* @UNSAFE: values are written by rename(), so the size is final */
+	data = buffer_append_space_unsafe(dest, st.st_size);
+	ret = st.st_size == 0 ? 1 : read_full(fd, data, st.st_size);
+	if (ret > 0)
+		return 1;
+	buffer_set_used_size(dest, start);
+	*error_r = ret < 0 ? t_strdup_printf("read(%s) failed: %m", path) :
+		t_strdup_printf("%s became shorter while it was read", path);
+	return -1;
 }
 
 int coi_store_read(struct coi_store *store, const char *key, size_t max_bytes,

@@ -26,4 +26,16 @@
 /* Seconds that a writer waits for another one's lock on the store. */
 #define COI_STORE_LOCK_TIMEOUT_SECS 10
 
+/* Milliseconds from the last \Seen, or the last body that was read, to the move
+   into Chats (S35): a client that reads a message piece by piece still finds it
+   in INBOX. */
+#define COI_SEEN_MOVE_DELAY_MSECS 1500
+
+/* Messages that are moved into Chats in one transaction. */
+#define COI_SEEN_MOVE_BATCH_MAX 200
+
+/* Bytes of the list of UIDs that are being moved: half a million messages in
+   the worst case. */
+#define COI_SEEN_JOURNAL_MAX_BYTES (4*1024*1024)
+
 #endif

@@ -417,7 +417,7 @@ def test_create_with_broken_store(server):
     dovecot = server()
     bob = enabled(dovecot, "bob")
     bob.ok("DELETE COI/Chats")
-    dovecot.expect_error("coi: open.*dovecot-coi")
+    dovecot.expect_error("coi: file_create_locked.*dovecot-coi")
     with read_only(store(dovecot, "bob").parent):
         bob.ok("CREATE COI/Chats")
     assert not is_enabled(bob)
@@ -430,7 +430,7 @@ def test_disable_with_broken_store(server, command):
     dovecot = server()
     bob = enabled(dovecot, "bob")
     dovecot.delivered("bob", chat("one"))
-    dovecot.expect_error("coi: open.*dovecot-coi")
+    dovecot.expect_error("coi: file_create_locked.*dovecot-coi")
     with read_only(store(dovecot, "bob").parent):
         assert bob.cmd(command).tagged.startswith(b"NO [SERVERBUG] ")
     assert is_enabled(bob)

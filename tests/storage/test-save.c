@@ -93,6 +93,9 @@ static void append_mail_keywords(string_t *str, struct mail *mail)
 	str_append_c(str, ';');
 }
 
+/* with which the mailbox is opened that is read */
+static enum mailbox_flags seen_box_flags = 0;
+
 /* What another session sees: the keywords of each mail in turn, "F" for one
    that is flagged. */
 static const char *
@@ -106,7 +109,8 @@ seen_keywords(const char *vname, enum mailbox_sync_flags flags)
 	uint32_t seq;
 
 	box = mailbox_alloc(mail_namespace_find(cuser->user->namespaces,
-						vname)->list, vname, 0);
+						vname)->list, vname,
+			    seen_box_flags);
 	ck_assert_int_eq(mailbox_sync(box, flags), 0);
 	mailbox_get_open_status(box, STATUS_MESSAGES, &status);
 	t = mailbox_transaction_begin(box, 0, "test");
@@ -332,7 +336,11 @@ START_TEST(test_delivery)
 	copy_mails(box, other, TRUE);
 	mailbox_free(&other);
 	/* Sieve, or the next recipient, copies what it sees: not $Chat */
+	seen_box_flags = MAILBOX_FLAG_POST_SESSION;
 	check_keywords("Other", "F,own;;");
+	seen_box_flags = 0;
+	/* a move of our own does see it */
+	check_keywords("Other", delivery_tests[i].keywords);
 	cuser->delivering = cuser->delivering_chat = FALSE;
 	check_keywords("Other", delivery_tests[i].keywords);
 	ck_assert_str_eq(seen_keywords("Other",
