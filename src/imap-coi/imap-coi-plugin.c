@@ -5,6 +5,7 @@
 #include "module-context.h"
 #include "mail-storage-private.h"
 #include "coi-user.h"
+#include "imap-coi-wake.h"
 #include "imap-coi-plugin.h"
 
 const char *imap_coi_plugin_version = DOVECOT_ABI_VERSION;
@@ -38,8 +39,14 @@ static void imap_coi_client_created(struct client **clientp)
 		imap_coi_next_hook_client_created(clientp);
 }
 
-void imap_coi_plugin_init(struct module *module ATTR_UNUSED)
+static struct mail_storage_hooks imap_coi_hooks = {
+	.mailbox_allocated = imap_coi_wake_mailbox_allocated,
+	.mailbox_list_created = imap_coi_wake_list_created,
+};
+
+void imap_coi_plugin_init(struct module *module)
 {
+	mail_storage_hooks_add(module, &imap_coi_hooks);
 	imap_coi_next_hook_client_created =
 		imap_client_created_hook_set(imap_coi_client_created);
 }
@@ -47,4 +54,5 @@ void imap_coi_plugin_init(struct module *module ATTR_UNUSED)
 void imap_coi_plugin_deinit(void)
 {
 	imap_client_created_hook_set(imap_coi_next_hook_client_created);
+	mail_storage_hooks_remove(&imap_coi_hooks);
 }
