@@ -37,7 +37,7 @@ def read_only(path):
 # -- enabling
 
 def test_create_enables(server, driver):
-    """S31, S32, S21-23, C12: CREATE of Chats does all that enabling does."""
+    """S31, S32, S21 S22 S23, C12: CREATE of Chats does all that enabling does."""
     dovecot = server(driver=driver)
     bob = dovecot.imap("bob")
     assert not is_enabled(bob)
@@ -142,7 +142,7 @@ def test_doveadm_enables_nothing(server):
 
 
 def test_doveadm_disables_nothing(server):
-    """S29-S31: nor is doveadm refused; the next chat message has its Chats."""
+    """S29 S30 S31: nor is doveadm refused; the next chat message has its Chats."""
     dovecot = server()
     bob = enabled(dovecot, "bob")
     dovecot.doveadm("mailbox", "rename", "-u", "bob", CHATS, "Talk")

@@ -109,7 +109,7 @@ def test_rename_inbox(server, driver, layout):
 
 
 def test_folder_commands(server, driver, layout):
-    """S24, S29-S32: the same on every layout."""
+    """S24, S29 S30 S31 S32: the same on every layout."""
     dovecot = server(driver=driver, layout=layout)
     bob = dovecot.imap("bob")
     bob.ok("CREATE COI/Chats")

@@ -274,7 +274,7 @@ START_TEST(test_no_cache)
 }
 END_TEST
 
-/* S16, S18-S19, S36: refused naming entry and value, nothing changed */
+/* S16, S18 S19, S36: refused naming entry and value, nothing changed */
 static const struct {
 	const char *name;
 	const char *value;
@@ -359,7 +359,7 @@ END_TEST
  * Transactions
  */
 
-/* S21-S23, S43: all at once, and what it brings with it */
+/* S21 S22 S23, S43: all at once, and what it brings with it */
 START_TEST(test_commit)
 {
 	uint32_t timestamp;
@@ -734,14 +734,14 @@ int main(void)
 	Suite *suite = suite_create("coi-metadata");
 	TCase *tcase;
 
-	tcase = inbox_tcase_add(suite, "S2 S13 S14 S16-S19 S36 S42: values");
+	tcase = inbox_tcase_add(suite, "S2 S13 S14 S16 S17 S18 S19 S36 S42: values");
 	tcase_add_test(tcase, test_initial);
 	tcase_add_test(tcase, test_set_and_get);
 	tcase_add_test(tcase, test_no_cache);
 	tcase_add_loop_test(tcase, test_refused, 0, N_ELEMENTS(refused_tests));
 	tcase_add_test(tcase, test_stream);
 	tcase_add_test(tcase, test_stream_large);
-	tcase = inbox_tcase_add(suite, "S18 S21-S23 S34 S43: transactions");
+	tcase = inbox_tcase_add(suite, "S18 S21 S22 S23 S34 S43: transactions");
 	tcase_add_test(tcase, test_commit);
 	tcase_add_loop_test(tcase, test_filter, 0, N_ELEMENTS(filter_tests));
 	tcase_add_test(tcase, test_all_or_none);
