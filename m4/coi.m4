@@ -16,8 +16,10 @@ AC_DEFUN([COI_DOVECOT], [
 
   AC_MSG_CHECKING([for dovecot-config])
   coi_dirs="$with_dovecot"
-  AS_IF([test -z "$coi_dirs"],
-    [coi_dirs="/usr/lib/dovecot /usr/local/lib/dovecot $prefix/lib/dovecot"])
+  AS_IF([test -z "$coi_dirs"], [
+    coi_dirs="/usr/lib/dovecot /usr/local/lib/dovecot"
+    AS_IF([test "x$prefix" != xNONE], [coi_dirs="$coi_dirs $prefix/lib/dovecot"])
+  ])
   coi_dovecot_config=
   for coi_dir in $coi_dirs; do
     AS_IF([test -z "$coi_dovecot_config" && test -f "$coi_dir/dovecot-config"],
@@ -63,11 +65,22 @@ AC_DEFUN([COI_DOVECOT], [
 # ---------
 # libcheck, for `make check' only.
 AC_DEFUN([COI_CHECK], [
-  PKG_PROG_PKG_CONFIG
   PKG_CHECK_MODULES([CHECK], [check >= 0.10], [have_check=yes], [have_check=no])
   AS_IF([test "$have_check" = no],
     [AC_MSG_WARN([no libcheck: `make check' needs Debian's package check])])
   AM_CONDITIONAL([HAVE_CHECK], [test "$have_check" = yes])
+])
+
+# COI_PUSH
+# --------
+# Web Push is not part of this version; who builds without it says so today
+# as tomorrow.
+AC_DEFUN([COI_PUSH], [
+  AC_ARG_WITH([push],
+    [AS_HELP_STRING([--without-push], [build without Web Push (this version has none)])],
+    [], [with_push=no])
+  AS_IF([test "$with_push" != no],
+    [AC_MSG_ERROR([this version has no Web Push: leave out --with-push])])
 ])
 
 # COI_FUZZERS

@@ -484,7 +484,7 @@ def recovered(dovecot):
 def test_kill(server, driver):
     """S35: kill -9 at any moment of a move: after the next SELECT no message
     is lost, none is there twice, and none has lost its flags."""
-    rounds, size = int(os.environ.get("COI_KILL_ROUNDS") or 30), 3
+    rounds, size = int(os.environ.get("COI_KILL_ROUNDS") or 70), 3
     dovecot = server(driver=driver)
     enabled(dovecot, "bob", message_filter="seen").cmd("LOGOUT")
     wait_until(lambda: not imap_processes(dovecot), "no imap process is left")
