@@ -95,7 +95,7 @@ coi_changes_log_one(struct coi_user *cuser,
 {
 	const char *entry = coi_config_key_name(change->key);
 	struct event_passthrough *e =
-		event_create_passthrough(cuser->event)->
+		event_create_passthrough(coi_user_get_event(cuser))->
 		set_name("coi_config_changed")->
 		add_str("entry", entry)->
 		add_str("value", change->value);
@@ -152,7 +152,7 @@ coi_changes_undo(struct coi_user *cuser, struct coi_changes_transaction *ct,
 
 	if (coi_state_update(cuser->store, ct->pool, changes,
 			     N_ELEMENTS(changes), &replaced, &error) < 0)
-		e_error(cuser->event, "Undoing a change failed: %s", error);
+		e_error(coi_user_get_event(cuser), "Undoing a change failed: %s", error);
 }
 
 static int
@@ -207,7 +207,8 @@ void coi_changes_mailbox_allocated(struct mailbox *box)
 	struct mailbox_vfuncs *v = box->vlast;
 	union mailbox_module_context *cbox;
 
-	if (!box->inbox_user || coi_user_get(box->storage->user) == NULL)
+	if (!box->inbox_user ||
+	    coi_user_get_unless_idle(box->storage->user) == NULL)
 		return;
 	cbox = p_new(box->pool, union mailbox_module_context, 1);
 	cbox->super = *v;

@@ -302,7 +302,7 @@ void coi_folders_mailbox_allocated(struct mailbox *box)
 	union mailbox_module_context *fbox;
 
 	if (ns->type != MAIL_NAMESPACE_TYPE_PRIVATE ||
-	    coi_user_get(box->storage->user) == NULL)
+	    coi_user_get_unless_idle(box->storage->user) == NULL)
 		return;
 	fbox = p_new(box->pool, union mailbox_module_context, 1);
 	fbox->super = *v;

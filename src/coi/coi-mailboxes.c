@@ -108,12 +108,14 @@ bool coi_mailboxes_is(struct coi_user *cuser, struct mailbox *box,
 
 static int coi_mailboxes_create_locked(struct mailbox *box)
 {
-	enum mailbox_existence existence;
-
-	if (mailbox_exists(box, FALSE, &existence) < 0)
-		return -1;
-	if (existence == MAILBOX_EXISTENCE_SELECT)
+	/* not mailbox_exists(): what the mailbox list's index says can be out
+	   of date */
+	if (mailbox_open(box) == 0) {
+		mailbox_close(box);
 		return 0;
+	}
+	if (mailbox_get_last_mail_error(box) != MAIL_ERROR_NOTFOUND)
+		return -1;
 	if (mailbox_create(box, NULL, FALSE) < 0 &&
 	    mailbox_get_last_mail_error(box) != MAIL_ERROR_EXISTS)
 		return -1;
@@ -149,7 +151,7 @@ int coi_mailboxes_ensure(struct coi_user *cuser, enum coi_mailbox which,
 	cuser->own_mailbox_change = FALSE;
 
 	if (ret < 0) {
-		e_error(cuser->event, "Creating mailbox %s failed: %s",
+		e_error(coi_user_get_event(cuser), "Creating mailbox %s failed: %s",
 			coi_mailboxes_get_vname(cuser, which),
 			mailbox_get_last_internal_error(box, NULL));
 		*client_error_r = t_strdup(mailbox_get_last_error(box, error_r));

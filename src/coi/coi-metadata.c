@@ -317,7 +317,8 @@ void coi_metadata_mailbox_allocated(struct mailbox *box)
 	struct mailbox_vfuncs *v = box->vlast;
 	union mailbox_module_context *mbox;
 
-	if (!box->inbox_user || coi_user_get(box->storage->user) == NULL)
+	if (!box->inbox_user ||
+	    coi_user_get_unless_idle(box->storage->user) == NULL)
 		return;
 	mbox = p_new(box->pool, union mailbox_module_context, 1);
 	mbox->super = *v;
@@ -370,7 +371,7 @@ int coi_metadata_set_enabled(struct coi_user *cuser, bool enabled,
 		errstr = mailbox_get_last_internal_error(inbox, error_r);
 		/* other errors were logged where they happened */
 		if (*error_r != MAIL_ERROR_TEMP) {
-			e_error(cuser->event, "%s COI failed: %s",
+			e_error(coi_user_get_event(cuser), "%s COI failed: %s",
 				enabled ? "Enabling" : "Disabling", errstr);
 		}
 		*client_error_r = t_strdup(mailbox_get_last_error(inbox,

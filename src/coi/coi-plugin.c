@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "mail-storage-hooks.h"
 #include "mail-storage-private.h"
+#include "compat-settings.h"
 #include "coi-changes.h"
 #include "coi-deliver.h"
 #include "coi-folders.h"
@@ -22,19 +23,20 @@ static void coi_mail_user_created(struct mail_user *user)
 	coi_deliver_reassert();
 }
 
-/* One entry for each room that overrides virtual functions: Dovecot chains what
-   one hook call overrides, not what a second one in the same call does. */
+/* Of the functions for one kind of object each entry may override some: Dovecot
+   chains what one entry overrides, not what a second function in the same entry
+   does. More entries than that would only cost. */
 static struct mail_storage_hooks coi_mail_storage_hooks[] = {
-	{ .mail_user_created = coi_mail_user_created },
-	{ .mailbox_allocated = coi_changes_mailbox_allocated },
-	{ .mailbox_allocated = coi_metadata_mailbox_allocated },
+	{ .mail_user_created = coi_mail_user_created,
+	  .mailbox_allocated = coi_changes_mailbox_allocated },
+	{ .mail_namespace_storage_added =
+		coi_store_hide_namespace_storage_added,
+	  .mailbox_allocated = coi_metadata_mailbox_allocated },
 	{ .mailbox_allocated = coi_save_mailbox_allocated,
 	  .mail_allocated = coi_save_mail_allocated },
 	{ .mailbox_allocated = coi_seen_mailbox_allocated,
 	  .mail_allocated = coi_seen_mail_allocated },
 	{ .mailbox_allocated = coi_folders_mailbox_allocated },
-	{ .mail_namespace_storage_added =
-		coi_store_hide_namespace_storage_added },
 };
 
 void coi_plugin_init(struct module *module)
@@ -53,4 +55,5 @@ void coi_plugin_deinit(void)
 	coi_deliver_deinit();
 	for (i = 0; i < N_ELEMENTS(coi_mail_storage_hooks); i++)
 		mail_storage_hooks_remove(&coi_mail_storage_hooks[i]);
+	compat_settings_deinit();
 }

@@ -225,7 +225,7 @@ coi_save_second_transaction(struct mailbox *saved_box,
 	if (mailbox_sync(box, 0) < 0 ||
 	    coi_save_tag_uids(box, st, saved_uids) < 0 ||
 	    mailbox_sync(box, 0) < 0) {
-		e_error(coi_save_get_user(box)->event,
+		e_error(coi_user_get_event(coi_save_get_user(box)),
 			"Adding %s to a saved message failed: %s",
 			COI_KEYWORD_CHAT,
 			mailbox_get_last_internal_error(box, NULL));
@@ -285,7 +285,7 @@ coi_save_appended(struct mail_save_context *ctx, struct mail *mail)
 	if (coi_user_get_active_filter(cuser, &filter) <= 0)
 		return;
 	if (coi_save_classify(mail, &class, &error) < 0) {
-		e_error(cuser->event, "Reading the headers of a saved message "
+		e_error(coi_user_get_event(cuser), "Reading the headers of a saved message "
 			"failed, it has no %s: %s", COI_KEYWORD_CHAT, error);
 	} else if (coi_class_is_chat(&class)) {
 		coi_save_tag_appended(ctx, mail);
@@ -316,7 +316,7 @@ void coi_save_mailbox_allocated(struct mailbox *box)
 	union mailbox_module_context *sbox;
 
 	if (ns->type != MAIL_NAMESPACE_TYPE_PRIVATE ||
-	    coi_save_get_user(box) == NULL)
+	    coi_user_get_unless_idle(box->storage->user) == NULL)
 		return;
 	sbox = p_new(box->pool, union mailbox_module_context, 1);
 	sbox->super = *v;

@@ -62,7 +62,7 @@ coi_seen_log_result(struct coi_seen_mailbox *sbox,
 		    const struct coi_seen_result *result)
 {
 	struct coi_user *cuser = coi_user_get(sbox->box->storage->user);
-	struct event_passthrough *e = event_create_passthrough(cuser->event)->
+	struct event_passthrough *e = event_create_passthrough(coi_user_get_event(cuser))->
 		set_name("coi_seen_move_finished")->
 		add_int("count", result->count);
 
@@ -281,7 +281,8 @@ void coi_seen_mailbox_allocated(struct mailbox *box)
 	struct mailbox_vfuncs *v = box->vlast;
 	struct coi_seen_mailbox *sbox;
 
-	if (coi_user_get(box->storage->user) == NULL || !box->inbox_user ||
+	if (!box->inbox_user ||
+	    coi_user_get_unless_idle(box->storage->user) == NULL ||
 	    (box->flags & MAILBOX_FLAG_READONLY) != 0 ||
 	    coi_seen_move_is_running())
 		return;

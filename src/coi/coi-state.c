@@ -11,7 +11,7 @@
 int coi_state_read(struct coi_store *store, pool_t pool,
 		   struct coi_config *config_r, const char **error_r)
 {
-	buffer_t *buf = t_buffer_create(COI_STATE_MAX_BYTES + 1);
+	buffer_t *buf = t_buffer_create(256);
 	const char *error;
 	int ret;
 

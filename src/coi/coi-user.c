@@ -20,12 +20,30 @@ struct coi_user *coi_user_get(struct mail_user *user)
 	return COI_USER_CONTEXT(user);
 }
 
+struct coi_user *coi_user_get_unless_idle(struct mail_user *user)
+{
+	struct coi_user *cuser = coi_user_get(user);
+
+	return cuser == NULL || (cuser->delivering && !cuser->delivering_chat) ?
+		NULL : cuser;
+}
+
+struct event *coi_user_get_event(struct coi_user *cuser)
+{
+	if (cuser->_event == NULL) {
+		cuser->_event = event_create(cuser->user->event);
+		event_add_category(cuser->_event, &event_category_coi);
+		event_set_append_log_prefix(cuser->_event, "coi: ");
+	}
+	return cuser->_event;
+}
+
 static void coi_user_log_error(struct coi_user *cuser, const char *error)
 {
 	if (cuser->store_error_logged)
 		return;
 	cuser->store_error_logged = TRUE;
-	e_error(cuser->event, "COI is off for this user: %s", error);
+	e_error(coi_user_get_event(cuser), "COI is off for this user: %s", error);
 }
 
 int coi_user_get_active_filter(struct coi_user *cuser,
@@ -55,7 +73,7 @@ static void coi_user_deinit(struct mail_user *user)
 	struct coi_user *cuser = coi_user_get(user);
 
 	i_assert(cuser != NULL);
-	event_unref(&cuser->event);
+	event_unref(&cuser->_event);
 	coi_settings_free(&cuser->set);
 	cuser->module_ctx.super.deinit(user);
 }
@@ -86,9 +104,6 @@ void coi_user_created(struct mail_user *user)
 
 	cuser->user = user;
 	cuser->set = set;
-	cuser->event = event_create(user->event);
-	event_add_category(cuser->event, &event_category_coi);
-	event_set_append_log_prefix(cuser->event, "coi: ");
 	cuser->store = coi_store_init(user);
 	MODULE_CONTEXT_SET(user, coi_user_module, cuser);
 }

@@ -15,8 +15,8 @@ struct coi_store;
 struct coi_user {
 	union mail_user_module_context module_ctx;
 	struct mail_user *user;
-	/* category "coi", child of the user's event */
-	struct event *event;
+	/* see coi_user_get_event() */
+	struct event *_event;
 	const struct coi_settings *set;
 	struct coi_store *store;
 
@@ -40,6 +40,16 @@ struct coi_user {
 /* The user's COI context, or NULL: not a user of this plugin (raw and shared
    storage users, `coi = no', bad settings). */
 struct coi_user *coi_user_get(struct mail_user *user);
+
+/* The same for hooks of mailboxes and mails that do nothing in a delivery
+   unless its message is chat, because each function that a plugin overrides
+   costs every delivery. */
+struct coi_user *coi_user_get_unless_idle(struct mail_user *user);
+
+/* The user's event for what we log: category "coi", prefix "coi: ", child of
+   the user's own. It is made when first asked for: most deliveries log
+   nothing. */
+struct event *coi_user_get_event(struct coi_user *cuser);
 
 /* Tells whether to act for this user now, and how. Returns 1 if COI is enabled
    and *filter_r is set, 0 if not, -1 if the store failed or holds a filter that

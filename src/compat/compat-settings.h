@@ -45,4 +45,7 @@ int compat_settings_get(struct mail_user *user,
 void compat_settings_free(const struct setting_parser_info *info,
 			  const void **set);
 
+/* Frees what was kept for the next user. */
+void compat_settings_deinit(void);
+
 #endif
