@@ -283,6 +283,7 @@ def test_locked_store(server):
         assert places(bob) == [(way, CHATS, "$Chat") for way in ("lda", "lmtp")]
         assert get_entry(bob, FILTER) == b"active"
         assert other.finish(tag).tagged.startswith(b"NO ")
+    dovecot.wait_log("coi: .*dovecot-coi/lock")
     assert len(our_errors(dovecot)) == 1
     assert set_entry(other, FILTER, "none").status == "OK"
 
