@@ -108,14 +108,12 @@ bool coi_mailboxes_is(struct coi_user *cuser, struct mailbox *box,
 
 static int coi_mailboxes_create_locked(struct mailbox *box)
 {
-	/* not mailbox_exists(): what the mailbox list's index says can be out
-	   of date */
-	if (mailbox_open(box) == 0) {
-		mailbox_close(box);
-		return 0;
-	}
-	if (mailbox_get_last_mail_error(box) != MAIL_ERROR_NOTFOUND)
+	enum mailbox_existence existence;
+
+	if (mailbox_exists(box, FALSE, &existence) < 0)
 		return -1;
+	if (existence == MAILBOX_EXISTENCE_SELECT)
+		return 0;
 	if (mailbox_create(box, NULL, FALSE) < 0 &&
 	    mailbox_get_last_mail_error(box) != MAIL_ERROR_EXISTS)
 		return -1;

@@ -386,6 +386,35 @@ def test_faults_of_chats(server, driver, name, script):
         assert len(our_errors(dovecot)) == len(in_inbox), our_errors(dovecot)
 
 
+@pytest.mark.parametrize("script", ['keep; fileinto "Work";', 'fileinto "Work"; keep;',
+                                    'fileinto "Work";'])
+def test_a_fault_that_is_not_ours(server, driver, script):
+    """S41 S39: another mailbox that the user's script names cannot take the
+    mail: that is answered as a plain Dovecot answers it, nothing of ours is in
+    the log, and the mail comes when that mailbox is repaired, once."""
+    answers = []
+    for coi in (False, True):
+        dovecot = server(driver=driver, sieve=True, coi=coi)
+        dovecot.allow_error(" Error: ")
+        dovecot.sieve("bob", 'require "fileinto";\n' + script + "\n")
+        bob = enabled(dovecot, "bob") if coi else dovecot.imap("bob")
+        bob.ok("CREATE Work")
+        [work] = [path for path in dovecot.home("bob").rglob("*Work") if path.is_dir()]
+        work.chmod(0)
+        message = chat()
+        try:
+            answers.append([dovecot.deliver("bob", message)["bob"][:4],
+                            dovecot.lda("bob", message)[0]])
+            answers[-1].append(len(places(bob)))
+        finally:
+            work.chmod(0o700)
+        send(dovecot, "lmtp", "bob", message)
+        assert ("chat", "Work", "$Chat" if coi else "") in places(bob)
+        answers[-1].append(len(places(bob)))
+        assert our_errors(dovecot) == []
+    assert answers[0] == answers[1]
+
+
 def test_chats_is_a_noselect_parent(server, driver):
     """S21 S22 S34: only COI/Chats/x was there: enabling makes Chats itself."""
     dovecot = server(driver=driver)
