@@ -5,6 +5,7 @@
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-private.h"
+#include "coi-limits.h"
 #include "coi-mailboxes.h"
 #include "coi-user.h"
 
@@ -135,8 +136,10 @@ static int coi_mailboxes_create(struct mailbox *box)
 	return ret;
 }
 
-int coi_mailboxes_ensure(struct coi_user *cuser, enum coi_mailbox which,
-			 enum mail_error *error_r, const char **client_error_r)
+static int
+coi_mailboxes_try_ensure(struct coi_user *cuser, enum coi_mailbox which,
+			 enum mail_error *error_r, const char **client_error_r,
+			 const char **log_error_r)
 {
 	struct mailbox *box =
 		coi_mailboxes_alloc(cuser, which, MAILBOX_FLAG_IGNORE_ACLS);
@@ -149,11 +152,30 @@ int coi_mailboxes_ensure(struct coi_user *cuser, enum coi_mailbox which,
 	cuser->own_mailbox_change = FALSE;
 
 	if (ret < 0) {
-		e_error(coi_user_get_event(cuser), "Creating mailbox %s failed: %s",
-			coi_mailboxes_get_vname(cuser, which),
+		*log_error_r = t_strdup(
 			mailbox_get_last_internal_error(box, NULL));
 		*client_error_r = t_strdup(mailbox_get_last_error(box, error_r));
 	}
 	mailbox_free(&box);
 	return ret;
+}
+
+int coi_mailboxes_ensure(struct coi_user *cuser, enum coi_mailbox which,
+			 enum mail_error *error_r, const char **client_error_r)
+{
+	const char *log_error = NULL;
+	unsigned int i;
+
+	/* "Not found" is what 2.4 says now and then of a mailbox, or of its
+	   parent, that another process has made a moment ago */
+	for (i = 0; i < COI_MAILBOX_CREATE_TRIES_MAX; i++) {
+		if (coi_mailboxes_try_ensure(cuser, which, error_r,
+					     client_error_r, &log_error) == 0)
+			return 0;
+		if (*error_r != MAIL_ERROR_NOTFOUND)
+			break;
+	}
+	e_error(coi_user_get_event(cuser), "Creating mailbox %s failed: %s",
+		coi_mailboxes_get_vname(cuser, which), log_error);
+	return -1;
 }

@@ -38,4 +38,7 @@
    the worst case. */
 #define COI_SEEN_JOURNAL_MAX_BYTES (4*1024*1024)
 
+/* How often a mailbox is tried to be made while another process makes it. */
+#define COI_MAILBOX_CREATE_TRIES_MAX 10
+
 #endif

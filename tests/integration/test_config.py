@@ -267,14 +267,17 @@ def test_obeyed_at_once(server):
 
 
 def test_two_enable_at_once(server, driver):
-    """S21: two clients that enable at the same moment both succeed."""
+    """S21: two clients that enable at the same moment both succeed. There is
+    an INBOX: plain 2.4.1 may panic when several make it at once."""
     dovecot = server(driver=driver)
     for user in ("alice", "bob"):
-        clients = [dovecot.imap(user) for _ in range(4)]
+        clients = [dovecot.imap(user) for _ in range(2)]
+        clients[0].ok("SELECT INBOX")
+        clients[0].ok("UNSELECT")
         replies = dovecot.at_once(*[
             lambda c=c: c.cmd(f'SETMETADATA "" ({FILTER} "active" {ENABLED} "yes")')
             for c in clients])
-        assert [reply.status for reply in replies] == ["OK"] * 4
+        assert [reply.status for reply in replies] == ["OK"] * len(clients)
         send(dovecot, "lmtp", user, chat())
         assert places(clients[0]) == [("chat", CHATS, "$Chat")]
 
