@@ -113,7 +113,8 @@ static int coi_mailboxes_create_locked(struct mailbox *box)
 
 	if (mailbox_exists(box, FALSE, &existence) < 0)
 		return -1;
-	if (existence == MAILBOX_EXISTENCE_SELECT)
+	/* The list may still show a mailbox whose parent's place it only takes */
+	if (existence == MAILBOX_EXISTENCE_SELECT && mailbox_open(box) == 0)
 		return 0;
 	if (mailbox_create(box, NULL, FALSE) < 0 &&
 	    mailbox_get_last_mail_error(box) != MAIL_ERROR_EXISTS)

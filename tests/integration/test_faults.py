@@ -428,6 +428,23 @@ def test_chats_is_a_noselect_parent(server, driver):
     assert places(bob) == [("chat", CHATS, "$Chat")]
 
 
+@pytest.mark.parametrize("child", [False, True], ids=["alone", "parent"])
+@pytest.mark.parametrize("old", ["session", "none"])
+def test_enabling_makes_a_lost_chats_anew(server, driver, child, old):
+    """S21 S22: when OK is said Chats can be selected, also where an admin's tool
+    has deleted it, and be it the parent of another mailbox."""
+    dovecot = server(driver=driver)
+    bob = enabled(dovecot, "bob")
+    if old == "none":
+        bob.ok("LOGOUT")
+    (noselect if child else deleted)(dovecot)
+    bob = bob if old == "session" else dovecot.imap("bob")
+    assert set_entry(bob, ENABLED, "yes").status == "OK"
+    bob.ok(f'SELECT "{CHATS}"')
+    send(dovecot, "lmtp", "bob", chat())
+    assert places(bob) == [("chat", CHATS, "$Chat")]
+
+
 def test_enabling_without_permission(server, driver):
     """S21 S41: no mailbox can be made: NO, one line for it, COI stays off, and
     mail goes on."""
