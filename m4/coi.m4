@@ -61,6 +61,27 @@ AC_DEFUN([COI_DOVECOT], [
   AC_SUBST([dovecot_moduledir])
 ])
 
+# COI_LIBRARIES
+# -------------
+# The libraries of the pure room: JSON, Unicode, internationalised domains.
+# libunistring brings no file for pkg-config.
+AC_DEFUN([COI_LIBRARIES], [
+  PKG_PROG_PKG_CONFIG
+  # 2.11 tells errors apart by number.
+  PKG_CHECK_MODULES([JANSSON], [jansson >= 2.11], [],
+    [AC_MSG_ERROR([no jansson 2.11 or newer: install Debian's package libjansson-dev])])
+  PKG_CHECK_MODULES([IDN2], [libidn2 >= 2.0.5], [],
+    [AC_MSG_ERROR([no libidn2 2.0.5 or newer: install Debian's package libidn2-dev])])
+  AC_CHECK_HEADER([unicase.h], [],
+    [AC_MSG_ERROR([no unicase.h: install Debian's package libunistring-dev])])
+  AC_CHECK_LIB([unistring], [u8_tolower], [:],
+    [AC_MSG_ERROR([no libunistring: install Debian's package libunistring-dev])])
+  COI_LIBS_CFLAGS="$JANSSON_CFLAGS $IDN2_CFLAGS"
+  COI_LIBS="$JANSSON_LIBS $IDN2_LIBS -lunistring"
+  AC_SUBST([COI_LIBS_CFLAGS])
+  AC_SUBST([COI_LIBS])
+])
+
 # COI_CHECK
 # ---------
 # libcheck, for `make check' only.

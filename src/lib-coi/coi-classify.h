@@ -29,4 +29,9 @@ static inline bool coi_class_is_chat(const struct coi_class *class)
    "references". */
 const char *coi_mark_name(enum coi_mark mark);
 
+/* C8: the group that a message belongs to, from its Message-ID, else from the
+   first id in its References. Returns FALSE if there is none. *id_r is
+   allocated from the data stack. */
+bool coi_group_id_find(const struct coi_headers *headers, const char **id_r);
+
 #endif

@@ -8,6 +8,8 @@ coi_decide_reason(const struct coi_decide_input *input)
 {
 	if (!input->enabled)
 		return COI_REASON_DISABLED;
+	if (input->blocked)
+		return COI_REASON_BLOCKED;
 	if (!coi_class_is_chat(&input->class))
 		return COI_REASON_NOT_CHAT;
 
@@ -45,6 +47,10 @@ void coi_decide(const struct coi_decide_input *input,
 		decision_r->target = COI_TARGET_CHATS;
 		decision_r->chat_keyword = TRUE;
 		break;
+	case COI_REASON_BLOCKED:
+		decision_r->target = COI_TARGET_BLOCKED;
+		decision_r->chat_keyword = coi_class_is_chat(&input->class);
+		break;
 	}
 }
 
@@ -63,6 +69,8 @@ const char *coi_reason_name(enum coi_reason reason)
 		return "filter-seen";
 	case COI_REASON_ALREADY_SEEN:
 		return "already-seen";
+	case COI_REASON_BLOCKED:
+		return "blocked";
 	}
 	i_unreached();
 }

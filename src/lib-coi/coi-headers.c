@@ -4,6 +4,7 @@
 #include "istream.h"
 #include "message-header-parser.h"
 #include "coi-limits.h"
+#include "coi-fields.h"
 #include "coi-headers.h"
 
 /* Finds the first id of one field. It is fed piece by piece, since folded and
@@ -129,11 +130,13 @@ static void coi_header_begin(struct coi_header_reader *reader,
 	}
 }
 
-int coi_headers_read(struct istream *input, pool_t pool,
-		     struct coi_headers *headers_r, const char **error_r)
+int coi_headers_read_fields(struct istream *input, pool_t pool,
+			    unsigned int wanted, struct coi_headers *headers_r,
+			    struct coi_fields *fields_r, const char **error_r)
 {
 	struct message_header_parser_ctx *parser;
 	struct message_header_line *hdr;
+	struct coi_fields_collector collector;
 	struct coi_header_reader reader = {
 		.pool = pool,
 		.headers = headers_r,
@@ -141,6 +144,7 @@ int coi_headers_read(struct istream *input, pool_t pool,
 	int ret;
 
 	i_zero(headers_r);
+	coi_fields_collector_init(&collector, pool, wanted, fields_r);
 	parser = message_parse_header_init(input, NULL, 0);
 	while ((ret = message_parse_header_next(parser, &hdr)) > 0) {
 		if (!hdr->continued)
@@ -149,17 +153,30 @@ int coi_headers_read(struct istream *input, pool_t pool,
 			coi_id_scan(&reader.scanner, hdr->value,
 				    hdr->value_len);
 		}
+		if (wanted != 0)
+			coi_fields_collector_feed(&collector, hdr);
 	}
 	i_assert(ret != 0);
 	message_parse_header_deinit(&parser);
 	coi_header_end(&reader);
+	coi_fields_collector_finish(&collector);
 
 	if (input->stream_errno != 0) {
 		*error_r = t_strdup_printf("read(%s) failed: %s",
 					   i_stream_get_name(input),
 					   i_stream_get_error(input));
 		i_zero(headers_r);
+		i_zero(fields_r);
 		return -1;
 	}
 	return 0;
+}
+
+int coi_headers_read(struct istream *input, pool_t pool,
+		     struct coi_headers *headers_r, const char **error_r)
+{
+	struct coi_fields fields;
+
+	return coi_headers_read_fields(input, pool, 0, headers_r, &fields,
+				       error_r);
 }

@@ -2,6 +2,7 @@
 #define COI_HEADERS_H
 
 struct istream;
+struct coi_fields;
 
 /* The few header fields that tell what a message is. One pass over the header
    block fills this; nothing else reads headers on the delivery path, because
@@ -30,5 +31,11 @@ struct coi_headers {
    reason. */
 int coi_headers_read(struct istream *input, pool_t pool,
 		     struct coi_headers *headers_r, const char **error_r);
+
+/* The same, and in the same pass collects the `wanted' fields (a set of
+   COI_FIELD_FLAG()s of coi-fields.h) into *fields_r. */
+int coi_headers_read_fields(struct istream *input, pool_t pool,
+			    unsigned int wanted, struct coi_headers *headers_r,
+			    struct coi_fields *fields_r, const char **error_r);
 
 #endif

@@ -41,4 +41,62 @@
 /* How often a mailbox is tried to be made while another process makes it. */
 #define COI_MAILBOX_CREATE_TRIES_MAX 10
 
+/* Bytes kept of all From fields of a message together. More is not looked at:
+   such a sender is not blocked (C5). */
+#define COI_FROM_MAX_BYTES 8192
+
+/* Bytes kept of all To fields of a message together, and of all Cc fields:
+   room for COI_GROUP_PARTICIPANTS_MAX addresses with display names. */
+#define COI_RECIPIENTS_MAX_BYTES (64*1024)
+
+/* Bytes kept of Subject: room for COI_GROUP_NAME_MAX_BYTES in encoded words
+   (RFC 2047), which make of one byte three and more. */
+#define COI_SUBJECT_MAX_BYTES 4096
+
+/* Bytes kept of Content-Type, which is looked at for its report-type (C11). */
+#define COI_CONTENT_TYPE_MAX_BYTES 2048
+
+/* Addresses in the From fields of a message: each costs a lookup. */
+#define COI_FROM_ADDRESSES_MAX 16
+
+/* Bytes of a normalised address. RFC 5321 4.5.3.1 allows 64 + 1 + 255, and a
+   domain may be longer in UTF-8 than in ASCII. */
+#define COI_ADDRESS_MAX_BYTES 512
+
+/* Bytes of either part of the user's own address in a message that the server
+   writes: a line stays below 998 (RFC 5322 2.1.1), even if all is quoted. */
+#define COI_OWN_ADDRESS_PART_MAX_BYTES 255
+
+/* Hashes that one contact message may name (C3: one for each address), and the
+   bytes kept of all its COI-From-Hash fields together. */
+#define COI_CONTACT_HASHES_MAX 256
+#define COI_CONTACT_HASHES_MAX_BYTES (COI_CONTACT_HASHES_MAX * 128)
+
+/* Bytes of a contact's state, which a client may set. What we write takes less
+   than 200; the rest is room for members that we do not know. */
+#define COI_CONTACT_VALUE_MAX_BYTES 4096
+
+/* Participants of a group, and bytes of its name: what arrives must not choose
+   how much of the store is used. */
+#define COI_GROUP_PARTICIPANTS_MAX 256
+#define COI_GROUP_NAME_MAX_BYTES 256
+
+/* Bytes of a group's id in its state. C8 has no limit, but an id that reaches
+   the end of COI_HEADER_VALUE_MAX_BYTES has no dot after it. */
+#define COI_GROUP_ID_MAX_BYTES COI_HEADER_VALUE_MAX_BYTES
+
+/* Groups of a user that arriving mail made and that the user has not taken
+   part in yet. */
+#define COI_GROUPS_PENDING_MAX 50
+
+/* Bytes of a group's state: the participants with every byte escaped, and
+   their quotes and commas; then the id, the name and the rest. A client's value
+   may hold all of it, since it may send back what it got. */
+#define COI_GROUP_VALUE_MAX_BYTES \
+	(COI_GROUP_PARTICIPANTS_MAX * (2 * COI_ADDRESS_MAX_BYTES + 3) + 4096)
+
+/* Levels of objects and arrays in a JSON value. Ours have two; more may stand
+   in members that we ignore. */
+#define COI_JSON_DEPTH_MAX 16
+
 #endif

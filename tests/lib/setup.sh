@@ -17,6 +17,7 @@ coi_user=dovenull
 
 # shellcheck disable=SC2034 # used by those who source this
 coi_packages=(autoconf automake libtool make gcc libc6-dev pkg-config check
+	libidn2-dev libjansson-dev libunistring-dev
 	dovecot-dev dovecot-imapd dovecot-lmtpd dovecot-sieve
 	python3 python3-pytest python3-pytest-xdist)
 

@@ -72,6 +72,34 @@ START_TEST(test_decide)
 }
 END_TEST
 
+/* C4, C5: a blocked sender counts more than any filter, chat or not; with COI
+   off nobody is blocked. */
+START_TEST(test_decide_blocked)
+{
+	struct coi_decide_input input;
+	struct coi_decision decision;
+
+	i_zero(&input);
+	input.enabled = decide_tests[_i].enabled;
+	input.filter = decide_tests[_i].filter;
+	input.seen = decide_tests[_i].seen;
+	input.class.mark = decide_tests[_i].mark;
+	input.blocked = TRUE;
+	memset(&decision, 0xff, sizeof(decision));
+
+	coi_decide(&input, &decision);
+	if (!decide_tests[_i].enabled) {
+		ck_assert_int_eq(decision.target, COI_TARGET_DEFAULT);
+		ck_assert_int_eq(decision.reason, COI_REASON_DISABLED);
+	} else {
+		ck_assert_int_eq(decision.target, COI_TARGET_BLOCKED);
+		ck_assert_int_eq(decision.reason, COI_REASON_BLOCKED);
+	}
+	/* S37: chat is tagged wherever it goes. */
+	ck_assert_int_eq(decision.chat_keyword, decide_tests[_i].keyword);
+}
+END_TEST
+
 static const struct {
 	enum coi_reason reason;
 	const char *name;
@@ -82,6 +110,7 @@ static const struct {
 	{ COI_REASON_FILTER_ACTIVE, "filter-active" },
 	{ COI_REASON_FILTER_SEEN, "filter-seen" },
 	{ COI_REASON_ALREADY_SEEN, "already-seen" },
+	{ COI_REASON_BLOCKED, "blocked" },
 };
 
 START_TEST(test_reason_name)
@@ -98,6 +127,9 @@ int main(void)
 
 	tcase = unit_tcase_add(suite, "S20 S25 S26 S27 S33 S35 S37: decide");
 	tcase_add_loop_test(tcase, test_decide, 0, N_ELEMENTS(decide_tests));
+	tcase = unit_tcase_add(suite, "C4 C5: blocked");
+	tcase_add_loop_test(tcase, test_decide_blocked, 0,
+			    N_ELEMENTS(decide_tests));
 	tcase = unit_tcase_add(suite, "reason names");
 	tcase_add_loop_test(tcase, test_reason_name, 0,
 			    N_ELEMENTS(reason_tests));
