@@ -7,8 +7,11 @@
 #include "mail-index.h"
 #include "mail-storage-private.h"
 #include "coi-changes.h"
+#include "coi-contacts.h"
+#include "coi-entries.h"
 #include "coi-mailboxes.h"
 #include "coi-state.h"
+#include "coi-store.h"
 #include "coi-user.h"
 
 #define COI_CHANGES_CONTEXT(obj) \
@@ -16,11 +19,28 @@
 #define COI_CHANGES_TRANS_CONTEXT(obj) \
 	MODULE_CONTEXT(obj, coi_changes_module)
 
+struct coi_entry_change {
+	enum coi_entry_class class;
+	const char *hash;
+	const char *value;
+	enum coi_change_source source;
+
+	/* found out at the commit; NULL: no entry */
+	const char *old, *new;
+	/* the contact is, or may be, blocked then */
+	bool blocked;
+	/* it has been written */
+	bool changed;
+};
+
 struct coi_changes_transaction {
 	union mailbox_transaction_module_context module_ctx;
 
 	pool_t pool;
 	ARRAY(struct coi_state_change) changes;
+	ARRAY(struct coi_entry_change) entries;
+	/* what the configuration was */
+	struct coi_config old_config;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(coi_changes_module,
@@ -38,8 +58,24 @@ coi_changes_get(struct mailbox_transaction_context *t)
 	ct = p_new(pool, struct coi_changes_transaction, 1);
 	ct->pool = pool;
 	p_array_init(&ct->changes, pool, 4);
+	p_array_init(&ct->entries, pool, 4);
 	MODULE_CONTEXT_SET(t, coi_changes_module, ct);
 	return ct;
+}
+
+/* INBOX's attribute log, which dsync reads. */
+static void
+coi_changes_add_log(struct mailbox_transaction_context *t, const char *key,
+		    const char *value, time_t timestamp)
+{
+	if (timestamp == 0)
+		timestamp = ioloop_time;
+	if (value != NULL) {
+		mail_index_attribute_set(t->itrans, TRUE, key, timestamp,
+					 strlen(value));
+	} else {
+		mail_index_attribute_unset(t->itrans, TRUE, key, timestamp);
+	}
 }
 
 void coi_changes_add(struct mailbox_transaction_context *t, const char *key,
@@ -51,14 +87,22 @@ void coi_changes_add(struct mailbox_transaction_context *t, const char *key,
 
 	change->key = config_key;
 	change->value = p_strdup(ct->pool, value);
-	if (timestamp == 0)
-		timestamp = ioloop_time;
-	if (value != NULL) {
-		mail_index_attribute_set(t->itrans, TRUE, key, timestamp,
-					 strlen(value));
-	} else {
-		mail_index_attribute_unset(t->itrans, TRUE, key, timestamp);
-	}
+	coi_changes_add_log(t, key, value, timestamp);
+}
+
+void coi_changes_add_entry(struct mailbox_transaction_context *t,
+			   const char *key, enum coi_entry_class class,
+			   const char *hash, const char *value,
+			   enum coi_change_source source, time_t timestamp)
+{
+	struct coi_changes_transaction *ct = coi_changes_get(t);
+	struct coi_entry_change *change = array_append_space(&ct->entries);
+
+	change->class = class;
+	change->hash = p_strdup(ct->pool, hash);
+	change->value = p_strdup(ct->pool, value);
+	change->source = source;
+	coi_changes_add_log(t, key, value, timestamp);
 }
 
 /* S21, S34: what a change announces exists before it is true. */
@@ -114,24 +158,306 @@ coi_changes_log(struct coi_user *cuser,
 		coi_changes_log_one(cuser, change);
 }
 
+/*
+ * Contacts and groups
+ */
+
+/* What the client sends is judged here, where nobody else can change what it is
+   merged with. */
 static int
-coi_changes_apply(struct mailbox *box, struct coi_user *cuser,
-		  struct coi_changes_transaction *ct, struct coi_config *old_r)
+coi_changes_judge_entry(struct mailbox *box, struct coi_user *cuser,
+			const struct coi_entry_change *change,
+			struct coi_entry_verdict *verdict_r)
 {
-	const struct coi_state_change *changes, *change;
+	const struct coi_contacts_vfuncs *v = coi_contacts_get(cuser);
+	const char *error;
+
+	i_zero(verdict_r);
+	if (v == NULL) {
+		mail_storage_set_internal_error(box->storage);
+		return -1;
+	}
+	if (change->value != NULL &&
+	    v->judge(change->class, coi_entry_class_name(change->class),
+		     change->value, change->old, ioloop_time, verdict_r,
+		     &error) < 0) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+				       error);
+		return -1;
+	}
+	return 0;
+}
+
+/* Finds out what the entry is and what it is to become. */
+static int
+coi_changes_look_at_entry(struct mailbox *box, struct coi_user *cuser,
+			  struct coi_changes_transaction *ct,
+			  struct coi_entry_change *change)
+{
+	struct coi_entry_verdict verdict;
+	const char *old, *error;
+
+	if (coi_entries_read(cuser->store, change->class, change->hash,
+			     &old, &error) < 0) {
+		mailbox_set_critical(box, "coi: %s", error);
+		return -1;
+	}
+	change->old = p_strdup(ct->pool, old);
+	if (change->source == COI_CHANGE_SERVER) {
+		/* what it says is not looked into: that somebody may be
+		   blocked does no harm */
+		change->new = change->value;
+		change->blocked = change->value != NULL &&
+			change->class == COI_ENTRY_CONTACT;
+		return 0;
+	}
+	if (coi_changes_judge_entry(box, cuser, change, &verdict) < 0)
+		return -1;
+	change->new = p_strdup(ct->pool, verdict.stored);
+	change->blocked = verdict.blocked;
+	return 0;
+}
+
+static int
+coi_changes_look_at_entries(struct mailbox *box, struct coi_user *cuser,
+			    struct coi_changes_transaction *ct)
+{
+	struct coi_entry_change *change;
+	int ret = 0;
+
+	array_foreach_modifiable(&ct->entries, change) {
+		T_BEGIN {
+			ret = coi_changes_look_at_entry(box, cuser, ct, change);
+		} T_END;
+		if (ret < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * How many there are
+ */
+
+static unsigned int
+coi_changes_count_new(const struct coi_changes_transaction *ct,
+		      enum coi_entry_class class, bool *from_client_r)
+{
+	const struct coi_entry_change *change;
+	unsigned int count = 0;
+
+	*from_client_r = FALSE;
+	array_foreach(&ct->entries, change) {
+		if (change->class != class || change->old != NULL ||
+		    change->new == NULL)
+			continue;
+		count++;
+		if (change->source == COI_CHANGE_CLIENT)
+			*from_client_r = TRUE;
+	}
+	return count;
+}
+
+static unsigned int
+coi_changes_count_removed(const struct coi_changes_transaction *ct,
+			  enum coi_entry_class class)
+{
+	const struct coi_entry_change *change;
+	unsigned int count = 0;
+
+	array_foreach(&ct->entries, change) {
+		if (change->class == class && change->old != NULL &&
+		    change->new == NULL)
+			count++;
+	}
+	return count;
+}
+
+static int
+coi_changes_count_class_up(struct mailbox *box, struct coi_user *cuser,
+			   struct coi_changes_transaction *ct,
+			   enum coi_entry_class class)
+{
+	bool from_client;
+	unsigned int count = coi_changes_count_new(ct, class, &from_client);
+	/* S43: no limit of ours makes dsync or the server lose anything */
+	unsigned int max = !from_client ? 0 : class == COI_ENTRY_CONTACT ?
+		cuser->set->coi_contacts_max : cuser->set->coi_groups_max;
+	const char *error;
+	int ret;
+
+	if (count == 0)
+		return 0;
+	ret = coi_entries_count_up(cuser->store, class, count, max, &error);
+	if (ret == 0) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_LIMIT,
+			t_strdup_printf("Too many entries below %s, limit is %u",
+				coi_entry_class_name(class), max));
+	} else if (ret < 0) {
+		mailbox_set_critical(box, "coi: %s", error);
+	}
+	return ret > 0 ? 0 : -1;
+}
+
+static int
+coi_changes_count_up(struct mailbox *box, struct coi_user *cuser,
+		     struct coi_changes_transaction *ct)
+{
+	enum coi_entry_class class;
+
+	for (class = 0; class < COI_ENTRY_CLASS_COUNT; class++) {
+		if (coi_changes_count_class_up(box, cuser, ct, class) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+coi_changes_count_down(struct coi_user *cuser,
+		       struct coi_changes_transaction *ct)
+{
+	enum coi_entry_class class;
+	unsigned int count;
+	const char *error;
+
+	for (class = 0; class < COI_ENTRY_CLASS_COUNT; class++) {
+		count = coi_changes_count_removed(ct, class);
+		/* too high a number does no harm */
+		if (count > 0 &&
+		    coi_entries_count_down(cuser->store, class, count,
+					   &error) < 0) {
+			e_error(coi_user_get_event(cuser),
+				"Counting entries failed: %s", error);
+		}
+	}
+}
+
+/*
+ * Writing
+ */
+
+static int
+coi_changes_write_entry(struct mailbox *box, struct coi_user *cuser,
+			struct coi_entry_change *change)
+{
+	const char *error;
+
+	/* what announces it comes first */
+	if ((change->blocked &&
+	     coi_state_set_has_blocked(cuser->store, TRUE, &error) < 0) ||
+	    coi_entries_write(cuser->store, change->class, change->hash,
+			      change->new, &error) < 0) {
+		mailbox_set_critical(box, "coi: %s", error);
+		return -1;
+	}
+	change->changed = TRUE;
+	return 0;
+}
+
+/* C6: the messages of a contact come before its entry, which follows them
+   whatever happens in between. */
+static int
+coi_changes_write_messages(struct mailbox *box, struct coi_user *cuser,
+			   const struct coi_entry_change *change)
+{
+	const struct coi_contacts_vfuncs *v;
+	enum mail_error error;
+	const char *errstr;
+
+	if (change->class != COI_ENTRY_CONTACT ||
+	    change->source != COI_CHANGE_CLIENT)
+		return 0;
+	v = coi_contacts_get(cuser);
+	i_assert(v != NULL);
+	if (v->set_blocked(cuser, change->hash, change->blocked,
+			   &error, &errstr) < 0) {
+		mail_storage_set_error(box->storage, error, errstr);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+coi_changes_write_entries(struct mailbox *box, struct coi_user *cuser,
+			  struct coi_changes_transaction *ct)
+{
+	struct coi_entry_change *change;
+	int ret = 0;
+
+	array_foreach_modifiable(&ct->entries, change) {
+		T_BEGIN {
+			ret = coi_changes_write_messages(box, cuser, change);
+			if (ret == 0) {
+				ret = coi_changes_write_entry(box, cuser,
+							      change);
+			}
+		} T_END;
+		if (ret < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+coi_changes_apply_entries(struct mailbox *box, struct coi_user *cuser,
+			  struct coi_changes_transaction *ct)
+{
+	if (coi_changes_look_at_entries(box, cuser, ct) < 0 ||
+	    coi_changes_count_up(box, cuser, ct) < 0 ||
+	    coi_changes_write_entries(box, cuser, ct) < 0)
+		return -1;
+	coi_changes_count_down(cuser, ct);
+	return 0;
+}
+
+static bool
+coi_changes_have_client_contact(const struct coi_changes_transaction *ct)
+{
+	const struct coi_entry_change *change;
+
+	array_foreach(&ct->entries, change) {
+		if (change->class == COI_ENTRY_CONTACT &&
+		    change->source == COI_CHANGE_CLIENT)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Messages and entries are brought in step before and after a client's change,
+   so that neither takes back what the other has just said. */
+static int
+coi_changes_catch_up(struct mailbox *box, struct coi_user *cuser,
+		     const struct coi_changes_transaction *ct)
+{
+	const struct coi_contacts_vfuncs *v;
+
+	if (!coi_changes_have_client_contact(ct))
+		return 0;
+	v = coi_contacts_get(cuser);
+	if (v == NULL || v->catch_up(cuser) < 0) {
+		mail_storage_set_internal_error(box->storage);
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * Commit
+ */
+
+static int
+coi_changes_apply_config(struct mailbox *box, struct coi_user *cuser,
+			 struct coi_changes_transaction *ct)
+{
+	const struct coi_state_change *changes;
 	const char *error;
 	unsigned int count;
 
-	if (!cuser->user->dsyncing) {
-		array_foreach(&ct->changes, change) {
-			if (coi_changes_ensure_mailboxes(box, cuser,
-							 change) < 0)
-				return -1;
-		}
-	}
 	changes = array_get(&ct->changes, &count);
-	if (coi_state_update(cuser->store, ct->pool, changes, count, old_r,
-			     &error) < 0) {
+	if (count == 0)
+		return 0;
+	if (coi_state_update(cuser->store, ct->pool, changes, count,
+			     &ct->old_config, &error) < 0) {
 		mailbox_set_critical(box, "coi: %s", error);
 		return -1;
 	}
@@ -140,19 +466,94 @@ coi_changes_apply(struct mailbox *box, struct coi_user *cuser,
 
 /* INBOX's index could not be written: put back what was there. */
 static void
-coi_changes_undo(struct coi_user *cuser, struct coi_changes_transaction *ct,
-		 const struct coi_config *old)
+coi_changes_undo_config(struct coi_user *cuser,
+			struct coi_changes_transaction *ct)
 {
 	const struct coi_state_change changes[] = {
-		{ COI_CONFIG_ENABLED, old->enabled },
-		{ COI_CONFIG_MESSAGE_FILTER, old->message_filter },
+		{ COI_CONFIG_ENABLED, ct->old_config.enabled },
+		{ COI_CONFIG_MESSAGE_FILTER, ct->old_config.message_filter },
 	};
 	struct coi_config replaced;
 	const char *error;
 
-	if (coi_state_update(cuser->store, ct->pool, changes,
+	if (array_count(&ct->changes) > 0 &&
+	    coi_state_update(cuser->store, ct->pool, changes,
 			     N_ELEMENTS(changes), &replaced, &error) < 0)
 		e_error(coi_user_get_event(cuser), "Undoing a change failed: %s", error);
+}
+
+static void
+coi_changes_undo_entry(struct coi_user *cuser,
+		       const struct coi_entry_change *change)
+{
+	const char *error;
+
+	/* the number of entries may be too high now */
+	if (coi_entries_write(cuser->store, change->class, change->hash,
+			      change->old, &error) < 0)
+		e_error(coi_user_get_event(cuser), "Undoing a change failed: %s", error);
+}
+
+static void
+coi_changes_undo_entries(struct coi_user *cuser,
+			 struct coi_changes_transaction *ct)
+{
+	unsigned int i;
+
+	/* the last first: one entry may have been changed twice */
+	for (i = array_count(&ct->entries); i-- > 0; ) {
+		const struct coi_entry_change *change =
+			array_idx(&ct->entries, i);
+
+		if (change->changed) T_BEGIN {
+			coi_changes_undo_entry(cuser, change);
+		} T_END;
+	}
+}
+
+/* With the store locked. */
+static int
+coi_changes_commit_locked(struct mailbox_transaction_context *t,
+			  struct coi_user *cuser,
+			  struct coi_changes_transaction *ct,
+			  struct mail_transaction_commit_changes *changes_r)
+{
+	struct mailbox *box = t->box;
+	union mailbox_module_context *cbox = COI_CHANGES_CONTEXT(box);
+
+	if (coi_changes_catch_up(box, cuser, ct) < 0 ||
+	    coi_changes_apply_config(box, cuser, ct) < 0) {
+		cbox->super.transaction_rollback(t);
+		return -1;
+	}
+	if (coi_changes_apply_entries(box, cuser, ct) < 0)
+		cbox->super.transaction_rollback(t);
+	else if (cbox->super.transaction_commit(t, changes_r) == 0)
+		return 0;
+	coi_changes_undo_entries(cuser, ct);
+	coi_changes_undo_config(cuser, ct);
+	return -1;
+}
+
+static int
+coi_changes_prepare(struct mailbox *box, struct coi_user *cuser,
+		    struct coi_changes_transaction *ct)
+{
+	const struct coi_state_change *change;
+	const char *error;
+
+	if (!cuser->user->dsyncing) {
+		array_foreach(&ct->changes, change) {
+			if (coi_changes_ensure_mailboxes(box, cuser,
+							 change) < 0)
+				return -1;
+		}
+	}
+	if (coi_store_lock(cuser->store, &error) < 0) {
+		mailbox_set_critical(box, "coi: %s", error);
+		return -1;
+	}
+	return 0;
 }
 
 static int
@@ -163,18 +564,20 @@ coi_changes_commit_all(struct mailbox_transaction_context *t,
 	struct mailbox *box = t->box;
 	union mailbox_module_context *cbox = COI_CHANGES_CONTEXT(box);
 	struct coi_user *cuser = coi_user_get(box->storage->user);
-	struct coi_config old;
+	int ret;
 
-	if (coi_changes_apply(box, cuser, ct, &old) < 0) {
+	if (coi_changes_prepare(box, cuser, ct) < 0) {
 		cbox->super.transaction_rollback(t);
 		return -1;
 	}
-	if (cbox->super.transaction_commit(t, changes_r) < 0) {
-		coi_changes_undo(cuser, ct, &old);
-		return -1;
-	}
-	coi_changes_log(cuser, ct);
-	return 0;
+	ret = coi_changes_commit_locked(t, cuser, ct, changes_r);
+	/* it is done, whatever the messages say */
+	if (ret == 0 && coi_changes_catch_up(box, cuser, ct) < 0)
+		e_debug(coi_user_get_event(cuser), "Catching up later");
+	coi_store_unlock(cuser->store);
+	if (ret == 0)
+		coi_changes_log(cuser, ct);
+	return ret;
 }
 
 static int

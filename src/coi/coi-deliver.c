@@ -3,10 +3,11 @@
 #include "lib.h"
 #include "mail-deliver.h"
 #include "mail-storage-private.h"
+#include "coi-contacts.h"
 #include "coi-decide.h"
 #include "coi-deliver.h"
 #include "coi-mailboxes.h"
-#include "coi-save.h"
+#include "coi-message.h"
 #include "coi-user.h"
 
 /* Only lmtp and dovecot-lda link libdovecot-lda; in imap and doveadm these
@@ -37,35 +38,71 @@ coi_deliver_log_error(struct coi_user *cuser, const char *what,
 		"Delivering as without COI: %s failed: %s", what, error);
 }
 
+/* What we know of a message and do with it. */
+struct coi_delivery {
+	struct coi_decision decision;
+	/* NULL: it belongs to none */
+	const char *group_id;
+};
+
+static void
+coi_deliver_ask_blocked(struct coi_user *cuser,
+			const struct coi_message *message,
+			struct coi_decide_input *input)
+{
+	const struct coi_contacts_vfuncs *v = coi_contacts_get(cuser);
+
+	if (v != NULL)
+		input->blocked = v->is_blocked(cuser, &message->fields);
+}
+
 /* Decides, looking at the message only for users who have COI enabled. Returns
-   1 if the message is chat, 0 if not or if anything failed (S41). */
+   1 if COI has something to do with it, 0 if not or if anything failed (S41). */
 static int
 coi_deliver_decide(struct coi_user *cuser, struct mail *src_mail,
-		   struct coi_decision *decision_r)
+		   struct coi_delivery *delivery_r)
 {
 	struct coi_decide_input input;
+	struct coi_active active;
+	struct coi_message message;
 	const char *error;
 
 	i_zero(&input);
-	if (coi_user_get_active_filter(cuser, &input.filter) <= 0)
+	if (coi_user_get_active(cuser, &active) <= 0)
 		return 0;
-	if (coi_save_classify(src_mail, &input.class, &error) < 0) {
+	if (coi_message_read(src_mail, active.has_blocked ?
+			     COI_FIELDS_SENDER : 0, pool_datastack_create(),
+			     &message, &error) < 0) {
 		coi_deliver_log_error(cuser, "reading the message's headers",
 				      error);
 		return 0;
 	}
 	input.enabled = TRUE;
-	coi_decide(&input, decision_r);
-	return decision_r->chat_keyword ? 1 : 0;
+	input.filter = active.filter;
+	input.class = message.class;
+	if (active.has_blocked)
+		coi_deliver_ask_blocked(cuser, &message, &input);
+	coi_decide(&input, &delivery_r->decision);
+	delivery_r->group_id = message.group_id;
+	return delivery_r->decision.chat_keyword ||
+		delivery_r->decision.target != COI_TARGET_DEFAULT ? 1 : 0;
+}
+
+/* Of a decision for one of COI's mailboxes. */
+static enum coi_mailbox
+coi_deliver_mailbox(const struct coi_decision *decision)
+{
+	return decision->target == COI_TARGET_BLOCKED ?
+		COI_MAILBOX_BLOCKED : COI_MAILBOX_CHATS;
 }
 
 static void
 coi_deliver_log(struct coi_user *cuser, struct mail_deliver_context *ctx,
 		const struct coi_decision *decision, int ret)
 {
-	const char *mailbox = decision->target == COI_TARGET_CHATS ?
-		coi_mailboxes_get_vname(cuser, COI_MAILBOX_CHATS) :
-		ctx->rcpt_default_mailbox;
+	const char *mailbox = decision->target == COI_TARGET_DEFAULT ?
+		ctx->rcpt_default_mailbox :
+		coi_mailboxes_get_vname(cuser, coi_deliver_mailbox(decision));
 	struct event_passthrough *e =
 		event_create_passthrough(coi_user_get_event(cuser))->
 		set_name("coi_delivery_finished")->
@@ -80,18 +117,18 @@ coi_deliver_log(struct coi_user *cuser, struct mail_deliver_context *ctx,
 }
 
 /*
- * Into Chats
+ * Into Chats or Blocked
  */
 
-/* Saves into Chats. Returns 0, or -1 with the error's code and its text for the
+/* Saves into `mailbox'. Returns 0, or -1 with the error's code and its text for the
    log (data stack). */
 static int
-coi_deliver_save_chats(struct mail_deliver_context *ctx, const char *chats,
-		       struct mail_storage **storage_r,
-		       enum mail_error *error_r, const char **errstr_r)
+coi_deliver_save_to(struct mail_deliver_context *ctx, const char *mailbox,
+		    struct mail_storage **storage_r,
+		    enum mail_error *error_r, const char **errstr_r)
 {
 	*storage_r = NULL;
-	if (mail_deliver_save(ctx, chats, 0, NULL, storage_r) == 0)
+	if (mail_deliver_save(ctx, mailbox, 0, NULL, storage_r) == 0)
 		return 0;
 	if (*storage_r == NULL) {
 		*error_r = MAIL_ERROR_PARAMS;
@@ -103,27 +140,28 @@ coi_deliver_save_chats(struct mail_deliver_context *ctx, const char *chats,
 	return -1;
 }
 
-/* The same, with Chats made anew if somebody else's tool deleted it. */
+/* The same, with the mailbox made anew if somebody else's tool deleted it. */
 static int
-coi_deliver_save_new_chats(struct coi_user *cuser,
-			   struct mail_deliver_context *ctx, const char *chats,
-			   struct mail_storage **storage_r,
-			   enum mail_error *error_r, const char **errstr_r)
+coi_deliver_save_to_new(struct coi_user *cuser,
+			struct mail_deliver_context *ctx,
+			enum coi_mailbox which, struct mail_storage **storage_r,
+			enum mail_error *error_r, const char **errstr_r)
 {
-	if (coi_deliver_save_chats(ctx, chats, storage_r,
-				   error_r, errstr_r) == 0)
+	const char *mailbox = coi_mailboxes_get_vname(cuser, which);
+
+	if (coi_deliver_save_to(ctx, mailbox, storage_r,
+				error_r, errstr_r) == 0)
 		return 0;
 	if (*error_r != MAIL_ERROR_NOTFOUND ||
-	    coi_mailboxes_ensure(cuser, COI_MAILBOX_CHATS,
-				 error_r, errstr_r) < 0)
+	    coi_mailboxes_ensure(cuser, which, error_r, errstr_r) < 0)
 		return -1;
-	return coi_deliver_save_chats(ctx, chats, storage_r,
-				      error_r, errstr_r);
+	return coi_deliver_save_to(ctx, mailbox, storage_r, error_r, errstr_r);
 }
 
-/* Chats did not take the message: core shall try the default mailbox as if we
-   had never been here. Left alone it would not do so after a temporary error,
-   and a Chats that is broken for good would have mail bounce in the end. */
+/* The mailbox did not take the message: core shall try the default mailbox as
+   if we had never been here. Left alone it would not do so after a temporary
+   error, and a Chats that is broken for good would have mail bounce in the
+   end. */
 static int
 coi_deliver_give_up(struct coi_user *cuser, struct mail_deliver_context *ctx,
 		    struct coi_decision *decision,
@@ -132,7 +170,9 @@ coi_deliver_give_up(struct coi_user *cuser, struct mail_deliver_context *ctx,
 {
 	/* of a full mailbox nobody's log needs to hear */
 	if (error != MAIL_ERROR_NOQUOTA)
-		coi_deliver_log_error(cuser, "saving into Chats", errstr);
+		coi_deliver_log_error(cuser, t_strconcat("saving into ",
+			coi_mailboxes_get_vname(cuser,
+				coi_deliver_mailbox(decision)), NULL), errstr);
 	decision->target = COI_TARGET_DEFAULT;
 	ctx->tried_default_save = FALSE;
 	ctx->tempfail_error = NULL;
@@ -140,27 +180,27 @@ coi_deliver_give_up(struct coi_user *cuser, struct mail_deliver_context *ctx,
 	return 0;
 }
 
-/* Nobody else delivers: saves into Chats as core would into the default
-   mailbox. */
+/* Nobody else delivers: saves as core would into the default mailbox. */
 static int
 coi_deliver_save(struct coi_user *cuser, struct mail_deliver_context *ctx,
-		 const char *chats, struct coi_decision *decision,
+		 struct coi_decision *decision,
 		 struct mail_storage **storage_r)
 {
 	enum mail_error error;
 	const char *errstr;
 
-	if (coi_deliver_save_new_chats(cuser, ctx, chats, storage_r,
-				       &error, &errstr) == 0)
+	if (coi_deliver_save_to_new(cuser, ctx, coi_deliver_mailbox(decision),
+				    storage_r, &error, &errstr) == 0)
 		return 1;
 	return coi_deliver_give_up(cuser, ctx, decision, storage_r,
 				   error, errstr);
 }
 
-/* Sieve will store into Chats: makes sure that it can be opened, and makes it
-   anew if somebody else's tool deleted it. Returns 0, or -1 if it cannot take
+/* Sieve will store into the mailbox: makes sure that it can be opened, and makes
+   it anew if somebody else's tool deleted it. Returns 0, or -1 if it cannot take
    mail; that is logged. */
-static int coi_deliver_open_chats(struct coi_user *cuser)
+static int
+coi_deliver_open(struct coi_user *cuser, enum coi_mailbox which)
 {
 	struct mailbox *box;
 	enum mail_error error;
@@ -168,13 +208,11 @@ static int coi_deliver_open_chats(struct coi_user *cuser)
 	int ret;
 
 	/* not SAVEONLY: maildir would not look whether it is there */
-	box = coi_mailboxes_alloc(cuser, COI_MAILBOX_CHATS,
-				  MAILBOX_FLAG_POST_SESSION);
+	box = coi_mailboxes_alloc(cuser, which, MAILBOX_FLAG_POST_SESSION);
 	ret = mailbox_open(box);
 	if (ret < 0 &&
 	    mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND &&
-	    coi_mailboxes_ensure(cuser, COI_MAILBOX_CHATS,
-				 &error, &errstr) == 0)
+	    coi_mailboxes_ensure(cuser, which, &error, &errstr) == 0)
 		ret = mailbox_open(box);
 	if (ret < 0) {
 		coi_deliver_log_error(cuser, t_strconcat(
@@ -204,19 +242,20 @@ coi_deliver_give_up_storage(struct coi_user *cuser,
 
 /* Sieve's keep stores into the default mailbox (S38-39). */
 static int
-coi_deliver_next_to_chats(struct coi_user *cuser,
-			  struct mail_deliver_context *ctx, const char *chats,
-			  struct coi_decision *decision,
-			  struct mail_storage **storage_r)
+coi_deliver_next_to(struct coi_user *cuser, struct mail_deliver_context *ctx,
+		    struct coi_decision *decision,
+		    struct mail_storage **storage_r)
 {
 	const char *default_mailbox = ctx->rcpt_default_mailbox;
+	enum coi_mailbox which = coi_deliver_mailbox(decision);
 	int ret;
 
-	if (coi_deliver_open_chats(cuser) < 0) {
+	if (coi_deliver_open(cuser, which) < 0) {
 		decision->target = COI_TARGET_DEFAULT;
 		return coi_deliver_next(ctx, storage_r);
 	}
-	ctx->rcpt_default_mailbox = p_strdup(ctx->pool, chats);
+	ctx->rcpt_default_mailbox =
+		p_strdup(ctx->pool, coi_mailboxes_get_vname(cuser, which));
 	ret = coi_deliver_next(ctx, storage_r);
 	if (ret > 0 || ctx->saved_mail)
 		return ret;
@@ -228,20 +267,77 @@ coi_deliver_next_to_chats(struct coi_user *cuser,
 	}
 	/* there was no script, or something else failed */
 	return ret < 0 ? -1 :
-		coi_deliver_save(cuser, ctx, chats, decision, storage_r);
+		coi_deliver_save(cuser, ctx, decision, storage_r);
+}
+
+/* No script of the user's or the admin's runs, unless the admin says so: there
+   is one hook for all of them. Should Blocked not take the message, it is
+   delivered as if it were not blocked (C5). */
+static int
+coi_deliver_to_blocked(struct coi_user *cuser,
+		       struct mail_deliver_context *ctx,
+		       struct coi_decision *decision,
+		       struct mail_storage **storage_r)
+{
+	int ret;
+
+	if (coi_deliver_next != NULL && cuser->set->coi_blocked_sieve)
+		return coi_deliver_next_to(cuser, ctx, decision, storage_r);
+	ret = coi_deliver_save(cuser, ctx, decision, storage_r);
+	return ret != 0 ? ret : coi_deliver_call_next(ctx, storage_r);
 }
 
 static int
-coi_deliver_to_chats(struct coi_user *cuser, struct mail_deliver_context *ctx,
-		     struct coi_decision *decision,
-		     struct mail_storage **storage_r)
+coi_deliver_to(struct coi_user *cuser, struct mail_deliver_context *ctx,
+	       struct coi_decision *decision, struct mail_storage **storage_r)
 {
-	const char *chats = coi_mailboxes_get_vname(cuser, COI_MAILBOX_CHATS);
+	switch (decision->target) {
+	case COI_TARGET_DEFAULT:
+		break;
+	case COI_TARGET_BLOCKED:
+		return coi_deliver_to_blocked(cuser, ctx, decision, storage_r);
+	case COI_TARGET_CHATS:
+		return coi_deliver_next == NULL ?
+			coi_deliver_save(cuser, ctx, decision, storage_r) :
+			coi_deliver_next_to(cuser, ctx, decision, storage_r);
+	}
+	return coi_deliver_call_next(ctx, storage_r);
+}
 
-	return coi_deliver_next == NULL ?
-		coi_deliver_save(cuser, ctx, chats, decision, storage_r) :
-		coi_deliver_next_to_chats(cuser, ctx, chats, decision,
-					  storage_r);
+/* C9: what arrives keeps name and participants of a group up to date. The mail
+   is stored already, whatever happens here. */
+static void
+coi_deliver_tell_group(struct coi_user *cuser, struct mail *src_mail)
+{
+	const struct coi_contacts_vfuncs *v = coi_contacts_get(cuser);
+	struct coi_message message;
+	const char *error;
+
+	if (v == NULL)
+		return;
+	if (coi_message_read(src_mail, COI_FIELDS_GROUP,
+			     pool_datastack_create(), &message, &error) < 0) {
+		e_error(coi_user_get_event(cuser), "Reading the headers of a group's message "
+			"failed: %s", error);
+	} else {
+		v->group_message(cuser, message.group_id, &message.fields,
+				 FALSE);
+	}
+}
+
+static int
+coi_deliver_act(struct coi_user *cuser, struct mail_deliver_context *ctx,
+		struct coi_delivery *delivery, struct mail_storage **storage_r)
+{
+	bool blocked = delivery->decision.target == COI_TARGET_BLOCKED;
+	int ret;
+
+	cuser->delivering_chat = delivery->decision.chat_keyword;
+	ret = coi_deliver_to(cuser, ctx, &delivery->decision, storage_r);
+	coi_deliver_log(cuser, ctx, &delivery->decision, ret);
+	if (ret >= 0 && delivery->group_id != NULL && !blocked)
+		coi_deliver_tell_group(cuser, ctx->src_mail);
+	return ret;
 }
 
 static int
@@ -249,25 +345,24 @@ coi_deliver_message(struct mail_deliver_context *ctx,
 		    struct mail_storage **storage_r)
 {
 	struct coi_user *cuser = coi_user_get(ctx->rcpt_user);
-	struct coi_decision decision;
+	struct coi_delivery delivery;
 	int ret;
 
 	if (cuser == NULL)
 		return coi_deliver_call_next(ctx, storage_r);
 	cuser->delivering = TRUE;
 	cuser->delivering_chat = FALSE;
+	/* no data stack frame around the delivery itself: what it returns may
+	   be there */
 	T_BEGIN {
-		ret = coi_deliver_decide(cuser, ctx->src_mail, &decision);
+		ret = coi_deliver_decide(cuser, ctx->src_mail, &delivery);
+		if (ret > 0) {
+			delivery.group_id = p_strdup(ctx->pool,
+						     delivery.group_id);
+		}
 	} T_END;
-	if (ret == 0)
-		return coi_deliver_call_next(ctx, storage_r);
-
-	cuser->delivering_chat = decision.chat_keyword;
-	ret = decision.target == COI_TARGET_CHATS ?
-		coi_deliver_to_chats(cuser, ctx, &decision, storage_r) :
-		coi_deliver_call_next(ctx, storage_r);
-	coi_deliver_log(cuser, ctx, &decision, ret);
-	return ret;
+	return ret == 0 ? coi_deliver_call_next(ctx, storage_r) :
+		coi_deliver_act(cuser, ctx, &delivery, storage_r);
 }
 
 static int

@@ -2,13 +2,17 @@
 
 #include "lib.h"
 #include "array.h"
+#include "ioloop.h"
 #include "istream.h"
+#include "str.h"
 #include "module-context.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "coi-limits.h"
 #include "coi-changes.h"
 #include "coi-config.h"
+#include "coi-contacts.h"
+#include "coi-entries.h"
 #include "coi-mailboxes.h"
 #include "coi-metadata.h"
 #include "coi-state.h"
@@ -33,6 +37,10 @@ struct coi_metadata_iter {
 	pool_t pool;
 	ARRAY_TYPE(const_string) keys;
 	unsigned int idx;
+	/* contacts and groups are not collected: there may be many */
+	enum coi_entry_class class;
+	struct coi_entries_iter *entries;
+	string_t *entry;
 	bool failed;
 };
 
@@ -88,6 +96,51 @@ coi_metadata_get_config(struct mailbox *box, struct coi_user *cuser,
 	return 0;
 }
 
+/* Finds the entry of a contact or a group. *hash_r need not be valid. */
+static bool
+coi_metadata_find_entry(const char *key, enum coi_entry_class *class_r,
+			const char **hash_r)
+{
+	return coi_entry_find(key + strlen(COI_KEY_ROOT), class_r, hash_r);
+}
+
+static int
+coi_metadata_get_entry(struct mailbox *box, struct coi_user *cuser,
+		       enum coi_entry_class class, const char *hash,
+		       const char **value_r)
+{
+	const char *error;
+
+	*value_r = NULL;
+	if (!coi_hash_is_valid(hash))
+		return 0;
+	if (coi_entries_read(cuser->store, class, hash, value_r, &error) < 0) {
+		mailbox_set_critical(box, "coi: %s", error);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+coi_metadata_get(struct mailbox *box, const char *key, const char **value_r)
+{
+	struct coi_user *cuser = coi_user_get(box->storage->user);
+	enum coi_config_key config_key;
+	enum coi_entry_class class;
+	const char *hash;
+
+	*value_r = NULL;
+	if (coi_metadata_find_config(key, &config_key)) {
+		return coi_metadata_get_config(box, cuser, config_key,
+					       value_r);
+	}
+	if (coi_metadata_find_entry(key, &class, &hash)) {
+		return coi_metadata_get_entry(box, cuser, class, hash,
+					      value_r);
+	}
+	return 0;
+}
+
 static int
 coi_metadata_attribute_get(struct mailbox *box,
 			   enum mail_attribute_type type_flags,
@@ -95,16 +148,12 @@ coi_metadata_attribute_get(struct mailbox *box,
 			   struct mail_attribute_value *value_r)
 {
 	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(box);
-	enum coi_config_key config_key;
 
 	if (!coi_metadata_is_ours(type_flags, key)) {
 		return mbox->super.attribute_get(box, type_flags, key,
 						 value_r);
 	}
-	if (!coi_metadata_find_config(key, &config_key))
-		return 0;
-	if (coi_metadata_get_config(box, coi_user_get(box->storage->user),
-				    config_key, &value_r->value) < 0)
+	if (coi_metadata_get(box, key, &value_r->value) < 0)
 		return -1;
 	return value_r->value != NULL ? 1 : 0;
 }
@@ -144,6 +193,12 @@ static void coi_metadata_iter_add_config(struct coi_metadata_iter *iter)
 	}
 }
 
+/* Is one of them the beginning of the other? */
+static bool coi_metadata_prefix_matches(const char *prefix, const char *key)
+{
+	return strncmp(prefix, key, I_MIN(strlen(prefix), strlen(key))) == 0;
+}
+
 /* May keys with this prefix be ours? */
 static bool
 coi_metadata_prefix_has_ours(enum mail_attribute_type type_flags,
@@ -151,8 +206,70 @@ coi_metadata_prefix_has_ours(enum mail_attribute_type type_flags,
 {
 	return (type_flags & MAIL_ATTRIBUTE_TYPE_MASK) ==
 		MAIL_ATTRIBUTE_TYPE_PRIVATE &&
-		strncmp(prefix, COI_KEY_PREFIX,
-			I_MIN(strlen(prefix), strlen(COI_KEY_PREFIX))) == 0;
+		coi_metadata_prefix_matches(prefix, COI_KEY_PREFIX);
+}
+
+/* The key of a contact or a group. */
+static void
+coi_metadata_append_entry(string_t *dest, enum coi_entry_class class,
+			  const char *hash)
+{
+	str_append(dest, COI_KEY_ROOT);
+	str_append(dest, coi_entry_class_name(class));
+	str_append_c(dest, '/');
+	str_append(dest, hash);
+}
+
+static void coi_metadata_iter_close_class(struct coi_metadata_iter *iter)
+{
+	const char *error;
+
+	if (iter->entries == NULL)
+		return;
+	if (coi_entries_iter_deinit(&iter->entries, &error) < 0) {
+		mailbox_set_critical(iter->iter.box, "coi: %s", error);
+		iter->failed = TRUE;
+	}
+}
+
+/* Begins with the next class that may have keys with the iterator's prefix.
+   Returns FALSE if there is none. */
+static bool coi_metadata_iter_open_class(struct coi_metadata_iter *iter)
+{
+	struct coi_user *cuser = coi_user_get(iter->iter.box->storage->user);
+
+	for (; iter->class < COI_ENTRY_CLASS_COUNT; iter->class++) {
+		str_truncate(iter->entry, 0);
+		coi_metadata_append_entry(iter->entry, iter->class, "");
+		if (coi_metadata_prefix_matches(iter->prefix,
+						str_c(iter->entry))) {
+			iter->entries = coi_entries_iter_init(cuser->store,
+							      iter->class);
+			return TRUE;
+		}
+	}
+	return FALSE;
+}
+
+/* Returns the next contact's or group's key after the prefix, or NULL. */
+static const char *
+coi_metadata_iter_next_entry(struct coi_metadata_iter *iter)
+{
+	size_t len = strlen(iter->prefix);
+	const char *hash;
+
+	while (iter->entries != NULL || coi_metadata_iter_open_class(iter)) {
+		while ((hash = coi_entries_iter_next(iter->entries)) != NULL) {
+			str_truncate(iter->entry, 0);
+			coi_metadata_append_entry(iter->entry, iter->class,
+						  hash);
+			if (strncmp(str_c(iter->entry), iter->prefix, len) == 0)
+				return str_c(iter->entry) + len;
+		}
+		coi_metadata_iter_close_class(iter);
+		iter->class++;
+	}
+	return NULL;
 }
 
 static struct mailbox_attribute_iter *
@@ -170,7 +287,10 @@ coi_metadata_attribute_iter_init(struct mailbox *box,
 	iter->prefix = p_strdup(pool, prefix);
 	iter->super = mbox->super.attribute_iter_init(box, type_flags, prefix);
 	p_array_init(&iter->keys, pool, 4);
+	iter->entry = str_new(pool, 256);
+	iter->class = COI_ENTRY_CLASS_COUNT;
 	if (coi_metadata_prefix_has_ours(type_flags, prefix)) T_BEGIN {
+		iter->class = 0;
 		coi_metadata_iter_add_config(iter);
 	} T_END;
 	return &iter->iter;
@@ -200,6 +320,9 @@ coi_metadata_attribute_iter_next(struct mailbox_attribute_iter *_iter)
 
 	if (iter->idx < array_count(&iter->keys))
 		return array_idx_elem(&iter->keys, iter->idx++);
+	key = coi_metadata_iter_next_entry(iter);
+	if (key != NULL)
+		return key;
 	do {
 		key = mbox->super.attribute_iter_next(iter->super);
 	} while (key != NULL && coi_metadata_iter_is_ours(iter, key));
@@ -215,6 +338,7 @@ coi_metadata_attribute_iter_deinit(struct mailbox_attribute_iter *_iter)
 	int ret;
 
 	ret = mbox->super.attribute_iter_deinit(iter->super);
+	coi_metadata_iter_close_class(iter);
 	if (iter->failed)
 		ret = -1;
 	pool_unref(&iter->pool);
@@ -261,37 +385,105 @@ coi_metadata_read_value(struct mail_storage *storage,
 }
 
 static int
-coi_metadata_set(struct mailbox_transaction_context *t, const char *key,
-		 const struct mail_attribute_value *value)
+coi_metadata_set_config(struct mailbox_transaction_context *t,
+			const char *key, enum coi_config_key config_key,
+			const struct mail_attribute_value *value)
 {
-	struct mail_user *user = t->box->storage->user;
-	enum coi_config_key config_key;
+	struct mail_storage *storage = t->box->storage;
 	const char *str, *error;
 
-	if (!coi_metadata_find_config(key, &config_key)) {
-		mail_storage_set_error(t->box->storage, MAIL_ERROR_NOTPOSSIBLE,
-			t_strdup_printf("unknown entry %s",
-					coi_metadata_entry(key)));
-		return -1;
-	}
 	/* S43: what dsync brings need not be valid */
-	if (coi_metadata_read_value(t->box->storage, value, user->dsyncing ?
+	if (coi_metadata_read_value(storage, value, storage->user->dsyncing ?
 				    COI_STATE_MAX_BYTES :
 				    COI_CONFIG_VALUE_MAX_BYTES, &str) < 0)
 		return -1;
-	if (user->dsyncing) {
+	if (storage->user->dsyncing) {
 		/* S43: the values were judged where they were set; and the
 		   root is this server's own */
 		if (config_key == COI_CONFIG_MAILBOX_ROOT)
 			return 0;
 	} else if (coi_config_validate(config_key, coi_metadata_entry(key),
 				       str, &error) < 0) {
-		mail_storage_set_error(t->box->storage, MAIL_ERROR_NOTPOSSIBLE,
-				       error);
+		mail_storage_set_error(storage, MAIL_ERROR_NOTPOSSIBLE, error);
 		return -1;
 	}
 	coi_changes_add(t, key, config_key, str, value->last_change);
 	return 0;
+}
+
+/* A first judgement, for the sake of its error text; the one at the commit
+   counts. Returns 0 or -1. */
+static int
+coi_metadata_judge_entry(struct mailbox *box, const char *key,
+			 enum coi_entry_class class, const char *hash,
+			 const char *value)
+{
+	struct coi_user *cuser = coi_user_get(box->storage->user);
+	const struct coi_contacts_vfuncs *v = coi_contacts_get(cuser);
+	struct coi_entry_verdict verdict;
+	const char *old, *error;
+
+	if (v == NULL) {
+		mail_storage_set_internal_error(box->storage);
+		return -1;
+	}
+	if (coi_metadata_get_entry(box, cuser, class, hash, &old) < 0)
+		return -1;
+	if (value != NULL &&
+	    v->judge(class, coi_metadata_entry(key), value, old, ioloop_time,
+		     &verdict, &error) < 0) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+				       error);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+coi_metadata_set_entry(struct mailbox_transaction_context *t, const char *key,
+		       enum coi_entry_class class, const char *hash,
+		       const struct mail_attribute_value *value)
+{
+	struct mail_storage *storage = t->box->storage;
+	size_t max_bytes = coi_entry_value_max_bytes(class);
+	const char *str;
+
+	if (!coi_hash_is_valid(hash)) {
+		mail_storage_set_error(storage, MAIL_ERROR_NOTPOSSIBLE,
+			t_strdup_printf("invalid entry %s: its last part must "
+				"be %u hexadecimal digits",
+				coi_metadata_entry(key), COI_HASH_LEN));
+		return -1;
+	}
+	if (coi_metadata_read_value(storage, value, max_bytes, &str) < 0)
+		return -1;
+	if (storage->user->dsyncing) {
+		/* what no store holds cannot have come from one */
+		if (str != NULL && strlen(str) > max_bytes)
+			str = NULL;
+	} else if (coi_metadata_judge_entry(t->box, key, class, hash, str) < 0)
+		return -1;
+	coi_changes_add_entry(t, key, class, hash, str,
+			      storage->user->dsyncing ? COI_CHANGE_SERVER :
+			      COI_CHANGE_CLIENT, value->last_change);
+	return 0;
+}
+
+static int
+coi_metadata_set(struct mailbox_transaction_context *t, const char *key,
+		 const struct mail_attribute_value *value)
+{
+	enum coi_config_key config_key;
+	enum coi_entry_class class;
+	const char *hash;
+
+	if (coi_metadata_find_config(key, &config_key))
+		return coi_metadata_set_config(t, key, config_key, value);
+	if (coi_metadata_find_entry(key, &class, &hash))
+		return coi_metadata_set_entry(t, key, class, hash, value);
+	mail_storage_set_error(t->box->storage, MAIL_ERROR_NOTPOSSIBLE,
+		t_strdup_printf("unknown entry %s", coi_metadata_entry(key)));
+	return -1;
 }
 
 static int
@@ -335,6 +527,79 @@ void coi_metadata_mailbox_allocated(struct mailbox *box)
  * Changes that are not a client's SETMETADATA
  */
 
+struct coi_metadata_update {
+	struct coi_user *cuser;
+	struct mailbox *inbox;
+	/* NULL until there is something to change */
+	struct mailbox_transaction_context *t;
+	bool failed;
+};
+
+static struct mailbox *coi_metadata_alloc_inbox(struct coi_user *cuser)
+{
+	struct mail_namespace *ns =
+		mail_namespace_find_inbox(cuser->user->namespaces);
+
+	return mailbox_alloc(ns->list, "INBOX", MAILBOX_FLAG_IGNORE_ACLS);
+}
+
+struct coi_metadata_update *coi_metadata_update_begin(struct coi_user *cuser)
+{
+	struct coi_metadata_update *update = i_new(struct coi_metadata_update, 1);
+
+	update->cuser = cuser;
+	return update;
+}
+
+static int coi_metadata_update_open(struct coi_metadata_update *update)
+{
+	if (update->t != NULL)
+		return 0;
+	if (update->inbox == NULL)
+		update->inbox = coi_metadata_alloc_inbox(update->cuser);
+	if (update->failed || mailbox_open(update->inbox) < 0) {
+		update->failed = TRUE;
+		return -1;
+	}
+	update->t = mailbox_transaction_begin(update->inbox, 0, __func__);
+	return 0;
+}
+
+void coi_metadata_update_entry(struct coi_metadata_update *update,
+			       enum coi_entry_class class, const char *hash,
+			       const char *value)
+{
+	if (coi_metadata_update_open(update) < 0)
+		return;
+	T_BEGIN {
+		string_t *key = t_str_new(128);
+
+		coi_metadata_append_entry(key, class, hash);
+		coi_changes_add_entry(update->t, str_c(key), class, hash,
+				      value, COI_CHANGE_SERVER, 0);
+	} T_END;
+}
+
+int coi_metadata_update_commit(struct coi_metadata_update **_update)
+{
+	struct coi_metadata_update *update = *_update;
+	int ret = update->failed ? -1 : 0;
+
+	*_update = NULL;
+	if (update->t != NULL &&
+	    mailbox_transaction_commit(&update->t) < 0)
+		ret = -1;
+	if (ret < 0) {
+		e_error(coi_user_get_event(update->cuser),
+			"Changing contacts or groups failed: %s",
+			mailbox_get_last_internal_error(update->inbox, NULL));
+	}
+	if (update->inbox != NULL)
+		mailbox_free(&update->inbox);
+	i_free(update);
+	return ret;
+}
+
 static int coi_metadata_commit_enabled(struct mailbox *inbox, bool enabled)
 {
 	struct mailbox_transaction_context *t;
@@ -359,10 +624,7 @@ int coi_metadata_set_enabled(struct coi_user *cuser, bool enabled,
 			     enum mail_error *error_r,
 			     const char **client_error_r)
 {
-	struct mail_namespace *ns =
-		mail_namespace_find_inbox(cuser->user->namespaces);
-	struct mailbox *inbox = mailbox_alloc(ns->list, "INBOX",
-					      MAILBOX_FLAG_IGNORE_ACLS);
+	struct mailbox *inbox = coi_metadata_alloc_inbox(cuser);
 	const char *errstr;
 	int ret;
 

@@ -2,7 +2,9 @@
 #define COI_METADATA_H
 
 #include "mail-error.h"
+#include "coi-entry.h"
 
+struct coi_metadata_update;
 struct coi_user;
 struct mailbox;
 
@@ -23,5 +25,15 @@ void coi_metadata_mailbox_allocated(struct mailbox *box);
 int coi_metadata_set_enabled(struct coi_user *cuser, bool enabled,
 			     enum mail_error *error_r,
 			     const char **client_error_r);
+
+/* Changes of contacts and groups that the server makes itself, in one
+   transaction of INBOX, which is opened for the first of them. */
+struct coi_metadata_update *coi_metadata_update_begin(struct coi_user *cuser);
+/* NULL removes the entry. `hash' is valid. */
+void coi_metadata_update_entry(struct coi_metadata_update *update,
+			       enum coi_entry_class class, const char *hash,
+			       const char *value);
+/* Returns 0, or -1 with nothing changed, after logging why. */
+int coi_metadata_update_commit(struct coi_metadata_update **update);
 
 #endif

@@ -5,6 +5,7 @@
 #include "mail-storage-private.h"
 #include "compat-settings.h"
 #include "coi-changes.h"
+#include "coi-contacts.h"
 #include "coi-deliver.h"
 #include "coi-folders.h"
 #include "coi-metadata.h"
@@ -37,6 +38,8 @@ static struct mail_storage_hooks coi_mail_storage_hooks[] = {
 	{ .mailbox_allocated = coi_seen_mailbox_allocated,
 	  .mail_allocated = coi_seen_mail_allocated },
 	{ .mailbox_allocated = coi_folders_mailbox_allocated },
+	{ .mailbox_allocated = coi_contacts_mailbox_allocated,
+	  .mail_allocated = coi_contacts_mail_allocated },
 };
 
 void coi_plugin_init(struct module *module)
@@ -55,5 +58,6 @@ void coi_plugin_deinit(void)
 	coi_deliver_deinit();
 	for (i = 0; i < N_ELEMENTS(coi_mail_storage_hooks); i++)
 		mail_storage_hooks_remove(&coi_mail_storage_hooks[i]);
+	coi_contacts_deinit();
 	compat_settings_deinit();
 }

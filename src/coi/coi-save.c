@@ -2,12 +2,12 @@
 
 #include "lib.h"
 #include "array.h"
-#include "istream.h"
 #include "seq-range-array.h"
 #include "module-context.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
-#include "coi-headers.h"
+#include "coi-contacts.h"
+#include "coi-message.h"
 #include "coi-save.h"
 #include "coi-user.h"
 
@@ -20,12 +20,21 @@
 #define COI_SAVE_TRANS_CONTEXT(obj) \
 	MODULE_CONTEXT(obj, coi_save_module)
 
-/* Of a transaction that has saved chat whose keyword must wait. */
+/* A message of a group that a client has appended. */
+struct coi_save_group_message {
+	const char *id;
+	struct coi_fields fields;
+};
+
+/* Of a transaction after whose commit something is left to do. */
 struct coi_save_transaction {
 	union mailbox_transaction_module_context module_ctx;
 
-	/* which of the transaction's saves, counted from 0 */
+	pool_t pool;
+	/* chat whose keyword must wait: which of the transaction's saves,
+	   counted from 0 */
 	ARRAY(unsigned int) chat_saves;
+	ARRAY(struct coi_save_group_message) group_messages;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(coi_save_module,
@@ -35,28 +44,6 @@ static MODULE_CONTEXT_DEFINE_INIT(coi_save_mail_module, &mail_module_register);
 static const char *const coi_save_chat_keywords[] = {
 	COI_KEYWORD_CHAT, NULL
 };
-
-int coi_save_classify(struct mail *mail, struct coi_class *class_r,
-		      const char **error_r)
-{
-	struct coi_headers headers;
-	struct istream *input;
-	uoff_t old_offset;
-	int ret;
-
-	if (mail_get_hdr_stream(mail, NULL, &input) < 0) {
-		*error_r = t_strdup(mailbox_get_last_internal_error(mail->box,
-								    NULL));
-		return -1;
-	}
-	old_offset = input->v_offset;
-	ret = coi_headers_read(input, pool_datastack_create(), &headers,
-			       error_r);
-	i_stream_seek(input, old_offset);
-	if (ret == 0)
-		coi_classify(&headers, class_r);
-	return ret;
-}
 
 /* Adds $Chat to the keywords that the message is being saved with. */
 static void coi_save_add_keyword(struct mail_save_context *ctx)
@@ -163,16 +150,28 @@ static bool coi_save_needs_second_transaction(struct mailbox *box)
 	return strcmp(box->storage->name, "maildir") == 0;
 }
 
-static void coi_save_remember(struct mailbox_transaction_context *t)
+static struct coi_save_transaction *
+coi_save_transaction_get(struct mailbox_transaction_context *t)
 {
 	struct coi_save_transaction *st = COI_SAVE_TRANS_CONTEXT(t);
+	pool_t pool;
+
+	if (st != NULL)
+		return st;
+	pool = pool_alloconly_create("coi save transaction", 512);
+	st = p_new(pool, struct coi_save_transaction, 1);
+	st->pool = pool;
+	p_array_init(&st->chat_saves, pool, 4);
+	p_array_init(&st->group_messages, pool, 1);
+	MODULE_CONTEXT_SET(t, coi_save_module, st);
+	return st;
+}
+
+static void coi_save_remember(struct mailbox_transaction_context *t)
+{
+	struct coi_save_transaction *st = coi_save_transaction_get(t);
 	unsigned int save_idx = t->save_count;
 
-	if (st == NULL) {
-		st = i_new(struct coi_save_transaction, 1);
-		i_array_init(&st->chat_saves, 4);
-		MODULE_CONTEXT_SET(t, coi_save_module, st);
-	}
 	array_push_back(&st->chat_saves, &save_idx);
 	/* without UIDs the messages could not be found again */
 	t->flags |= MAILBOX_TRANSACTION_FLAG_ASSIGN_UIDS;
@@ -180,10 +179,8 @@ static void coi_save_remember(struct mailbox_transaction_context *t)
 
 static void coi_save_transaction_free(struct coi_save_transaction *st)
 {
-	if (st == NULL)
-		return;
-	array_free(&st->chat_saves);
-	i_free(st);
+	if (st != NULL)
+		pool_unref(&st->pool);
 }
 
 static int
@@ -233,6 +230,23 @@ coi_save_second_transaction(struct mailbox *saved_box,
 	mailbox_free(&box);
 }
 
+/* C9: the user's own client has written to these groups. */
+static void
+coi_save_tell_groups(struct coi_user *cuser,
+		     const struct coi_save_transaction *st)
+{
+	const struct coi_save_group_message *message;
+	const struct coi_contacts_vfuncs *v;
+
+	array_foreach(&st->group_messages, message) {
+		v = coi_contacts_get(cuser);
+		if (v != NULL) T_BEGIN {
+			v->group_message(cuser, message->id,
+					 &message->fields, TRUE);
+		} T_END;
+	}
+}
+
 static int
 coi_save_transaction_commit(struct mailbox_transaction_context *t,
 			    struct mail_transaction_commit_changes *changes_r)
@@ -243,8 +257,13 @@ coi_save_transaction_commit(struct mailbox_transaction_context *t,
 	int ret;
 
 	ret = sbox->super.transaction_commit(t, changes_r);
-	if (ret == 0 && st != NULL)
-		coi_save_second_transaction(box, st, &changes_r->saved_uids);
+	if (ret == 0 && st != NULL) {
+		if (array_count(&st->chat_saves) > 0) {
+			coi_save_second_transaction(box, st,
+						    &changes_r->saved_uids);
+		}
+		coi_save_tell_groups(coi_save_get_user(box), st);
+	}
 	coi_save_transaction_free(st);
 	return ret;
 }
@@ -275,21 +294,46 @@ coi_save_tag_appended(struct mail_save_context *ctx, struct mail *mail)
 }
 
 static void
+coi_save_remember_group(struct coi_user *cuser, struct mail_save_context *ctx,
+			struct mail *mail)
+{
+	struct coi_save_transaction *st =
+		coi_save_transaction_get(ctx->transaction);
+	struct coi_save_group_message *group;
+	struct coi_message message;
+	const char *error;
+
+	if (coi_message_read(mail, COI_FIELDS_GROUP, st->pool, &message,
+			     &error) < 0) {
+		e_error(coi_user_get_event(cuser), "Reading the headers of a saved message "
+			"failed, its group does not hear of it: %s", error);
+		return;
+	}
+	group = array_append_space(&st->group_messages);
+	group->id = message.group_id;
+	group->fields = message.fields;
+}
+
+static void
 coi_save_appended(struct mail_save_context *ctx, struct mail *mail)
 {
 	struct coi_user *cuser = coi_save_get_user(ctx->transaction->box);
 	enum coi_filter filter;
-	struct coi_class class;
+	struct coi_message message;
 	const char *error;
 
 	if (coi_user_get_active_filter(cuser, &filter) <= 0)
 		return;
-	if (coi_save_classify(mail, &class, &error) < 0) {
+	if (coi_message_read(mail, 0, pool_datastack_create(), &message,
+			     &error) < 0) {
 		e_error(coi_user_get_event(cuser), "Reading the headers of a saved message "
 			"failed, it has no %s: %s", COI_KEYWORD_CHAT, error);
-	} else if (coi_class_is_chat(&class)) {
-		coi_save_tag_appended(ctx, mail);
+		return;
 	}
+	if (coi_class_is_chat(&message.class))
+		coi_save_tag_appended(ctx, mail);
+	if (message.group_id != NULL)
+		coi_save_remember_group(cuser, ctx, mail);
 }
 
 static int coi_save_finish(struct mail_save_context *ctx)
@@ -303,7 +347,9 @@ static int coi_save_finish(struct mail_save_context *ctx)
 
 	if (sbox->super.save_finish(ctx) < 0)
 		return -1;
-	if (!copying && !cuser->delivering && !cuser->user->dsyncing) T_BEGIN {
+	/* what we rewrite ourselves keeps the keywords it had (C6) */
+	if (!copying && !cuser->delivering && !cuser->user->dsyncing &&
+	    !cuser->contacts_busy) T_BEGIN {
 		coi_save_appended(ctx, mail);
 	} T_END;
 	return 0;

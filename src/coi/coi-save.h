@@ -1,8 +1,6 @@
 #ifndef COI_SAVE_H
 #define COI_SAVE_H
 
-#include "coi-classify.h"
-
 struct mail;
 struct mailbox;
 struct coi_user;
@@ -18,11 +16,6 @@ struct coi_user;
    added in the same transaction, after the save. */
 
 #define COI_KEYWORD_CHAT "$Chat"
-
-/* Reads the message's headers and tells its class. Returns 0, or -1 with
-   *error_r (data stack) if they cannot be read. */
-int coi_save_classify(struct mail *mail, struct coi_class *class_r,
-		      const char **error_r);
 
 /* Hook: `box' was allocated. Does nothing but in a COI user's own
    namespaces. */

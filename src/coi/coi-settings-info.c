@@ -19,7 +19,11 @@ static const struct setting_define coi_setting_defines[] = {
 	DEF(STR, coi_mailbox_root),
 	DEF(STR, coi_mailbox_blocked),
 	DEF(ENUM, coi_default_filter),
+	DEF(BOOL, coi_blocked_sieve),
 	DEF(TIME_MSECS, coi_idle_delay),
+	DEF(UINT, coi_contacts_max),
+	DEF(UINT, coi_groups_max),
+	DEF(STR, coi_user_addresses),
 
 	SETTING_DEFINE_LIST_END
 };
@@ -29,7 +33,11 @@ static const struct coi_settings coi_default_settings = {
 	.coi_mailbox_root = "COI",
 	.coi_mailbox_blocked = "Blocked",
 	.coi_default_filter = "none:active:seen",
+	.coi_blocked_sieve = FALSE,
 	.coi_idle_delay = 5,
+	.coi_contacts_max = 100000,
+	.coi_groups_max = 10000,
+	.coi_user_addresses = "",
 };
 
 const struct setting_parser_info coi_setting_parser_info =

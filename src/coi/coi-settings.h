@@ -15,7 +15,11 @@ struct coi_settings {
 	const char *coi_mailbox_root;
 	const char *coi_mailbox_blocked;
 	const char *coi_default_filter;
+	bool coi_blocked_sieve;
 	unsigned int coi_idle_delay;
+	unsigned int coi_contacts_max;
+	unsigned int coi_groups_max;
+	const char *coi_user_addresses;
 
 	/* made of the above by the check */
 	enum coi_filter parsed_default_filter;

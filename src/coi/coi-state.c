@@ -97,3 +97,30 @@ int coi_state_update(struct coi_store *store, pool_t pool,
 	coi_store_unlock(store);
 	return ret;
 }
+
+static int
+coi_state_set_has_blocked_locked(struct coi_store *store, bool has_blocked,
+				 const char **error_r)
+{
+	struct coi_config config;
+
+	if (coi_state_read(store, pool_datastack_create(), &config,
+			   error_r) < 0)
+		return -1;
+	if (config.has_blocked == has_blocked)
+		return 0;
+	config.has_blocked = has_blocked;
+	return coi_state_write(store, &config, error_r);
+}
+
+int coi_state_set_has_blocked(struct coi_store *store, bool has_blocked,
+			      const char **error_r)
+{
+	int ret;
+
+	if (coi_store_lock(store, error_r) < 0)
+		return -1;
+	ret = coi_state_set_has_blocked_locked(store, has_blocked, error_r);
+	coi_store_unlock(store);
+	return ret;
+}

@@ -28,4 +28,9 @@ int coi_state_update(struct coi_store *store, pool_t pool,
 		     const struct coi_state_change *changes, unsigned int count,
 		     struct coi_config *old_r, const char **error_r);
 
+/* Sets or clears the mark that the user may have blocked contacts. Nothing is
+   written if it is so already. Returns 0, or -1 with nothing changed. */
+int coi_state_set_has_blocked(struct coi_store *store, bool has_blocked,
+			      const char **error_r);
+
 #endif

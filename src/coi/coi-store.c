@@ -14,12 +14,15 @@
 #include "coi-limits.h"
 #include "coi-store.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <sys/stat.h>
 
 #define COI_STORE_LOCK_FNAME "lock"
+/* part of the names of files that are just being written */
+#define COI_STORE_TEMP_INFIX ".tmp."
 
 struct coi_store {
 	struct mail_user *user;
@@ -29,6 +32,7 @@ struct coi_store {
 	const char *dir;
 
 	struct file_lock *lock;
+	unsigned int lock_count;
 };
 
 struct coi_store *coi_store_init(struct mail_user *user)
@@ -65,9 +69,10 @@ const char *coi_store_key_path(struct coi_store *store, const char *key)
 	return t_strconcat(store->dir, "/", key, NULL);
 }
 
+/* Reads the first `bytes' at most. */
 static int
-coi_store_read_fd(int fd, const char *path, size_t max_bytes, buffer_t *dest,
-		  const char **error_r)
+coi_store_read_fd(int fd, const char *path, size_t bytes, buffer_t *dest,
+		  size_t *size_r, const char **error_r)
 {
 	struct stat st;
 	size_t start = dest->used;
@@ -83,14 +88,11 @@ coi_store_read_fd(int fd, const char *path, size_t max_bytes, buffer_t *dest,
 		*error_r = t_strdup_printf("%s is not a regular file", path);
 		return -1;
 	}
-	if ((uoff_t)st.st_size > max_bytes) {
-		*error_r = t_strdup_printf("%s is larger than %zu bytes",
-					   path, max_bytes);
-		return -1;
-	}
+	*size_r = st.st_size;
+	bytes = I_MIN(bytes, *size_r);
 	/* @UNSAFE: values are written by rename(), so the size is final */
-	data = buffer_append_space_unsafe(dest, st.st_size);
-	ret = st.st_size == 0 ? 1 : read_full(fd, data, st.st_size);
+	data = buffer_append_space_unsafe(dest, bytes);
+	ret = bytes == 0 ? 1 : read_full(fd, data, bytes);
 	if (ret > 0)
 		return 1;
 	buffer_set_used_size(dest, start);
@@ -99,12 +101,14 @@ coi_store_read_fd(int fd, const char *path, size_t max_bytes, buffer_t *dest,
 	return -1;
 }
 
-int coi_store_read(struct coi_store *store, const char *key, size_t max_bytes,
-		   buffer_t *dest, const char **error_r)
+int coi_store_read_part(struct coi_store *store, const char *key,
+			size_t max_bytes, buffer_t *dest, size_t *size_r,
+			const char **error_r)
 {
 	const char *path;
 	int fd, ret;
 
+	*size_r = 0;
 	if (!coi_store_find(store))
 		return 0;
 	path = coi_store_key_path(store, key);
@@ -119,18 +123,56 @@ int coi_store_read(struct coi_store *store, const char *key, size_t max_bytes,
 			t_strdup_printf("open(%s) failed: %m", path);
 		return -1;
 	}
-	ret = coi_store_read_fd(fd, path, max_bytes, dest, error_r);
+	ret = coi_store_read_fd(fd, path, max_bytes, dest, size_r, error_r);
 	i_close_fd(&fd);
 	return ret;
 }
 
-static int
-coi_store_rename_temp(int fd, const char *temp_path, const char *path,
-		      const void *data, size_t size, const char **error_r)
+int coi_store_read(struct coi_store *store, const char *key, size_t max_bytes,
+		   buffer_t *dest, const char **error_r)
 {
+	size_t size, start = dest->used;
+	int ret;
+
+	ret = coi_store_read_part(store, key, max_bytes, dest, &size, error_r);
+	if (ret > 0 && size > max_bytes) {
+		buffer_set_used_size(dest, start);
+		*error_r = t_strdup_printf("%s is larger than %zu bytes",
+			coi_store_key_path(store, key), max_bytes);
+		return -1;
+	}
+	return ret;
+}
+
+static int
+coi_store_mkdir(struct coi_store *store, const char *dir, const char **error_r)
+{
+	struct mailbox_permissions perm;
+
+	mailbox_list_get_root_permissions(store->list, &perm);
+	if (mkdir_parents_chgrp(dir, perm.dir_create_mode,
+				perm.file_create_gid,
+				perm.file_create_gid_origin) < 0 &&
+	    errno != EEXIST) {
+		*error_r = errno == EACCES ?
+			eacces_error_get_creating("mkdir", dir) :
+			t_strdup_printf("mkdir(%s) failed: %m", dir);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+coi_store_rename_temp(struct coi_store *store, int fd, const char *temp_path,
+		      const char *path, const void *data, size_t size,
+		      const char **error_r)
+{
+	bool fsync_never = store->list->mail_set->parsed_fsync_mode ==
+		FSYNC_MODE_NEVER;
+
 	if (write_full(fd, data, size) < 0)
 		*error_r = t_strdup_printf("write(%s) failed: %m", temp_path);
-	else if (fdatasync(fd) < 0)
+	else if (!fsync_never && fdatasync(fd) < 0)
 		*error_r = t_strdup_printf("fdatasync(%s) failed: %m", temp_path);
 	else if (rename(temp_path, path) < 0) {
 		*error_r = t_strdup_printf("rename(%s, %s) failed: %m",
@@ -142,51 +184,196 @@ coi_store_rename_temp(int fd, const char *temp_path, const char *path,
 	return -1;
 }
 
+static int coi_store_mkstemp(struct coi_store *store, string_t *temp_path)
+{
+	struct mailbox_permissions perm;
+
+	mailbox_list_get_root_permissions(store->list, &perm);
+	return safe_mkstemp_hostpid_group(temp_path, perm.file_create_mode,
+					  perm.file_create_gid,
+					  perm.file_create_gid_origin);
+}
+
+/* Opens a temporary file beside `path', whose directory need not exist. */
+static int
+coi_store_create_temp(struct coi_store *store, const char *path,
+		      string_t *temp_path, const char **error_r)
+{
+	const char *dir = t_strdup_until(path, strrchr(path, '/'));
+	int fd;
+
+	str_printfa(temp_path, "%s"COI_STORE_TEMP_INFIX, path);
+	fd = coi_store_mkstemp(store, temp_path);
+	if (fd == -1 && errno == ENOENT) {
+		if (coi_store_mkdir(store, dir, error_r) < 0)
+			return -1;
+		str_truncate(temp_path, 0);
+		str_printfa(temp_path, "%s"COI_STORE_TEMP_INFIX, path);
+		fd = coi_store_mkstemp(store, temp_path);
+	}
+	if (fd == -1) {
+		*error_r = errno == EACCES ?
+			eacces_error_get_creating("open", str_c(temp_path)) :
+			t_strdup_printf("open(%s) failed: %m", str_c(temp_path));
+	}
+	return fd;
+}
+
 int coi_store_write(struct coi_store *store, const char *key,
 		    const void *data, size_t size, const char **error_r)
 {
-	struct mailbox_permissions perm;
 	const char *path;
-	string_t *temp_path;
+	string_t *temp_path = t_str_new(128);
 	int fd, ret;
 
 	i_assert(store->lock != NULL);
 
 	path = coi_store_key_path(store, key);
-	temp_path = t_str_new(128);
-	str_printfa(temp_path, "%s.tmp.", path);
-	mailbox_list_get_root_permissions(store->list, &perm);
-	fd = safe_mkstemp_hostpid_group(temp_path, perm.file_create_mode,
-					perm.file_create_gid,
-					perm.file_create_gid_origin);
-	if (fd == -1) {
-		*error_r = errno == EACCES ?
-			eacces_error_get_creating("open", str_c(temp_path)) :
-			t_strdup_printf("open(%s) failed: %m", str_c(temp_path));
+	fd = coi_store_create_temp(store, path, temp_path, error_r);
+	if (fd == -1)
 		return -1;
-	}
-	ret = coi_store_rename_temp(fd, str_c(temp_path), path, data, size,
-				    error_r);
+	ret = coi_store_rename_temp(store, fd, str_c(temp_path), path,
+				    data, size, error_r);
 	i_close_fd(&fd);
 	return ret;
 }
 
-static int coi_store_mkdir(struct coi_store *store, const char **error_r)
+int coi_store_remove(struct coi_store *store, const char *key,
+		     const char **error_r)
 {
-	struct mailbox_permissions perm;
+	const char *path;
 
-	mailbox_list_get_root_permissions(store->list, &perm);
-	if (mkdir_parents_chgrp(store->dir, perm.dir_create_mode,
-				perm.file_create_gid,
-				perm.file_create_gid_origin) < 0 &&
-	    errno != EEXIST) {
-		*error_r = errno == EACCES ?
-			eacces_error_get_creating("mkdir", store->dir) :
-			t_strdup_printf("mkdir(%s) failed: %m", store->dir);
-		return -1;
-	}
-	return 0;
+	i_assert(store->lock != NULL);
+
+	path = coi_store_key_path(store, key);
+	if (unlink(path) == 0)
+		return 1;
+	if (errno == ENOENT)
+		return 0;
+	*error_r = errno == EACCES ? eacces_error_get("unlink", path) :
+		t_strdup_printf("unlink(%s) failed: %m", path);
+	return -1;
 }
+
+/*
+ * Listing
+ */
+
+struct coi_store_iter {
+	struct coi_store *store;
+	/* NULL: could not be listed, or has ended */
+	DIR *dir, *subdir;
+	char *path, *subpath, *error;
+};
+
+/* Of several errors the first one counts. */
+static void
+coi_store_iter_fail(struct coi_store_iter *iter, const char *function,
+		    const char *path)
+{
+	if (iter->error == NULL)
+		iter->error = i_strdup_printf("%s(%s) failed: %m",
+					      function, path);
+}
+
+static DIR *coi_store_iter_open(struct coi_store_iter *iter, const char *path)
+{
+	DIR *dir = opendir(path);
+
+	/* what is no directory is none of ours */
+	if (dir == NULL && errno != ENOENT && errno != ENOTDIR)
+		coi_store_iter_fail(iter, "opendir", path);
+	return dir;
+}
+
+struct coi_store_iter *
+coi_store_iter_init(struct coi_store *store, const char *dirname)
+{
+	struct coi_store_iter *iter = i_new(struct coi_store_iter, 1);
+
+	iter->store = store;
+	if (coi_store_find(store)) {
+		iter->path = i_strdup(coi_store_key_path(store, dirname));
+		iter->dir = coi_store_iter_open(iter, iter->path);
+	}
+	return iter;
+}
+
+static void
+coi_store_iter_close(struct coi_store_iter *iter, DIR **dir, const char *path)
+{
+	if (*dir != NULL && closedir(*dir) < 0)
+		coi_store_iter_fail(iter, "closedir", path);
+	*dir = NULL;
+}
+
+/* Returns the next entry that is not hidden, or NULL. */
+static const char *
+coi_store_iter_read(struct coi_store_iter *iter, DIR *dir, const char *path)
+{
+	struct dirent *entry;
+
+	do {
+		errno = 0;
+		entry = readdir(dir);
+	} while (entry != NULL && entry->d_name[0] == '.');
+	if (entry == NULL && errno != 0)
+		coi_store_iter_fail(iter, "readdir", path);
+	return entry == NULL ? NULL : entry->d_name;
+}
+
+/* Returns FALSE if there is no more. */
+static bool coi_store_iter_next_subdir(struct coi_store_iter *iter)
+{
+	const char *name;
+
+	coi_store_iter_close(iter, &iter->subdir, iter->subpath);
+	while (iter->dir != NULL && iter->subdir == NULL) {
+		name = coi_store_iter_read(iter, iter->dir, iter->path);
+		if (name == NULL)
+			return FALSE;
+		i_free(iter->subpath);
+		iter->subpath = i_strconcat(iter->path, "/", name, NULL);
+		iter->subdir = coi_store_iter_open(iter, iter->subpath);
+	}
+	return iter->subdir != NULL;
+}
+
+const char *coi_store_iter_next(struct coi_store_iter *iter)
+{
+	const char *name;
+
+	while (iter->subdir != NULL || coi_store_iter_next_subdir(iter)) {
+		name = coi_store_iter_read(iter, iter->subdir, iter->subpath);
+		if (name == NULL)
+			coi_store_iter_close(iter, &iter->subdir, iter->subpath);
+		else if (strstr(name, COI_STORE_TEMP_INFIX) == NULL)
+			return name;
+	}
+	return NULL;
+}
+
+int coi_store_iter_deinit(struct coi_store_iter **_iter, const char **error_r)
+{
+	struct coi_store_iter *iter = *_iter;
+	int ret;
+
+	*_iter = NULL;
+	coi_store_iter_close(iter, &iter->subdir, iter->subpath);
+	coi_store_iter_close(iter, &iter->dir, iter->path);
+	ret = iter->error == NULL ? 0 : -1;
+	if (ret < 0)
+		*error_r = t_strdup(iter->error);
+	i_free(iter->error);
+	i_free(iter->subpath);
+	i_free(iter->path);
+	i_free(iter);
+	return ret;
+}
+
+/*
+ * Locking
+ */
 
 /* Dovecot's own way of lock files, which knows every lock_method and leaves no
    file behind. */
@@ -211,20 +398,23 @@ static int coi_store_create_lock(struct coi_store *store, const char **error_r)
 
 int coi_store_lock(struct coi_store *store, const char **error_r)
 {
-	i_assert(store->lock == NULL);
-
-	if (!coi_store_find(store)) {
-		*error_r = "INBOX's namespace has no control directory";
-		return -1;
+	if (store->lock == NULL) {
+		if (!coi_store_find(store)) {
+			*error_r = "INBOX's namespace has no control directory";
+			return -1;
+		}
+		if (coi_store_mkdir(store, store->dir, error_r) < 0 ||
+		    coi_store_create_lock(store, error_r) < 0)
+			return -1;
 	}
-	if (coi_store_mkdir(store, error_r) < 0)
-		return -1;
-	return coi_store_create_lock(store, error_r);
+	store->lock_count++;
+	return 0;
 }
 
 void coi_store_unlock(struct coi_store *store)
 {
-	i_assert(store->lock != NULL);
+	i_assert(store->lock_count > 0);
 
-	file_lock_free(&store->lock);
+	if (--store->lock_count == 0)
+		file_lock_free(&store->lock);
 }

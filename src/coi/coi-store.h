@@ -3,6 +3,7 @@
 
 struct mail_user;
 struct coi_store;
+struct coi_store_iter;
 
 /* Where a user's COI values live: small values under short keys.
 
@@ -25,13 +26,34 @@ struct coi_store *coi_store_init(struct mail_user *user);
 int coi_store_read(struct coi_store *store, const char *key, size_t max_bytes,
 		   buffer_t *dest, const char **error_r);
 
-/* Replaces the value of `key', creating the store when there is none yet; call
-   it only between lock and unlock. Returns 0, or -1 with nothing changed. */
+/* The same for no more than its first `max_bytes'; *size_r tells how large the
+   value is. */
+int coi_store_read_part(struct coi_store *store, const char *key,
+			size_t max_bytes, buffer_t *dest, size_t *size_r,
+			const char **error_r);
+
+/* Replaces the value of `key', creating the directory in which it lies; call it
+   only between lock and unlock. Returns 0, or -1 with nothing changed. */
 int coi_store_write(struct coi_store *store, const char *key,
 		    const void *data, size_t size, const char **error_r);
 
-/* Keeps other writers out, in this process and others. Creates the store when
-   there is none yet. Returns 0, or -1 if the lock cannot be had. */
+/* Removes `key'; call it only between lock and unlock. Returns 1 if it existed,
+   0 if not, -1 with nothing changed. */
+int coi_store_remove(struct coi_store *store, const char *key,
+		     const char **error_r);
+
+/* Lists what is two levels below `dirname', that is keys of the form
+   "dirname/x/name", in no order, without what is just being written. */
+struct coi_store_iter *
+coi_store_iter_init(struct coi_store *store, const char *dirname);
+/* Returns the next `name' (valid until the next call), or NULL. */
+const char *coi_store_iter_next(struct coi_store_iter *iter);
+/* Returns 0, or -1 if not all of them could be listed. */
+int coi_store_iter_deinit(struct coi_store_iter **iter, const char **error_r);
+
+/* Keeps other writers out, in other processes; who has the lock may take it
+   again. Creates the store when there is none yet. Returns 0, or -1 if the lock
+   cannot be had. */
 int coi_store_lock(struct coi_store *store, const char **error_r);
 void coi_store_unlock(struct coi_store *store);
 

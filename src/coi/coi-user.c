@@ -46,8 +46,7 @@ static void coi_user_log_error(struct coi_user *cuser, const char *error)
 	e_error(coi_user_get_event(cuser), "COI is off for this user: %s", error);
 }
 
-int coi_user_get_active_filter(struct coi_user *cuser,
-			       enum coi_filter *filter_r)
+int coi_user_get_active(struct coi_user *cuser, struct coi_active *active_r)
 {
 	struct coi_config config;
 	const char *error;
@@ -60,11 +59,24 @@ int coi_user_get_active_filter(struct coi_user *cuser,
 			ret = 0;
 		if (ret > 0 && coi_config_get_filter(&config,
 				cuser->set->parsed_default_filter,
-				filter_r, &error) < 0)
+				&active_r->filter, &error) < 0)
 			ret = -1;
 		if (ret < 0)
 			coi_user_log_error(cuser, error);
 	} T_END;
+	active_r->has_blocked = ret > 0 && config.has_blocked;
+	return ret;
+}
+
+int coi_user_get_active_filter(struct coi_user *cuser,
+			       enum coi_filter *filter_r)
+{
+	struct coi_active active;
+	int ret;
+
+	ret = coi_user_get_active(cuser, &active);
+	if (ret > 0)
+		*filter_r = active.filter;
 	return ret;
 }
 

@@ -33,6 +33,8 @@ struct coi_user {
 	/* We create, rename or subscribe mailboxes ourselves: no command of a
 	   client (S31). */
 	bool own_mailbox_change;
+	/* We work in Contacts ourselves (coi-contacts.h). */
+	bool contacts_busy;
 	/* The store's failure was logged already. */
 	bool store_error_logged;
 };
@@ -51,9 +53,18 @@ struct coi_user *coi_user_get_unless_idle(struct mail_user *user);
    nothing. */
 struct event *coi_user_get_event(struct coi_user *cuser);
 
+/* How COI acts for a user. */
+struct coi_active {
+	enum coi_filter filter;
+	/* see coi-config.h */
+	bool has_blocked;
+};
+
 /* Tells whether to act for this user now, and how. Returns 1 if COI is enabled
-   and *filter_r is set, 0 if not, -1 if the store failed or holds a filter that
+   and *active_r is set, 0 if not, -1 if the store failed or holds a filter that
    is none (S41); that is logged once per user. */
+int coi_user_get_active(struct coi_user *cuser, struct coi_active *active_r);
+/* The same for those who need the filter only. */
 int coi_user_get_active_filter(struct coi_user *cuser,
 			       enum coi_filter *filter_r);
 

@@ -10,6 +10,9 @@
 /* S17 */
 #define COI_ENABLED_YES "yes"
 
+/* A line of the state file that is no value of a client's. */
+#define COI_STATE_HAS_BLOCKED "has-blocked"
+
 static const char *const coi_config_key_names[COI_CONFIG_KEY_COUNT] = {
 	[COI_CONFIG_ENABLED] = "enabled",
 	[COI_CONFIG_MAILBOX_ROOT] = "mailbox-root",
@@ -165,6 +168,11 @@ static int coi_config_parse_line(const unsigned char *data, size_t size,
 		*error_r = "no TAB";
 		return -1;
 	}
+	if (strncmp(line, COI_STATE_HAS_BLOCKED"\t",
+		    strlen(COI_STATE_HAS_BLOCKED) + 1) == 0) {
+		config->has_blocked = TRUE;
+		return 0;
+	}
 	field = coi_config_find_field(config, t_strdup_until(line, tab));
 	if (field == NULL)
 		return 0;
@@ -241,4 +249,6 @@ void coi_config_format(const struct coi_config *config, string_t *dest)
 	coi_config_format_line(dest, COI_CONFIG_ENABLED, config->enabled);
 	coi_config_format_line(dest, COI_CONFIG_MESSAGE_FILTER,
 			       config->message_filter);
+	if (config->has_blocked)
+		str_append(dest, COI_STATE_HAS_BLOCKED"\tyes\n");
 }

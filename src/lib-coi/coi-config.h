@@ -27,6 +27,9 @@ enum coi_config_key {
 struct coi_config {
 	const char *enabled;
 	const char *message_filter;
+	/* The user may have blocked a contact; FALSE: certainly not. The
+	   server's own mark, no value of a client's. */
+	bool has_blocked;
 };
 
 /* The key's name below COI_ENTRY_CONFIG: "enabled", "mailbox-root",

@@ -72,6 +72,10 @@
 #define COI_CONTACT_HASHES_MAX 256
 #define COI_CONTACT_HASHES_MAX_BYTES (COI_CONTACT_HASHES_MAX * 128)
 
+/* Records of messages that are gone, beyond half of all, from which on the index
+   of contact messages is written anew. */
+#define COI_CONTACT_INDEX_DEAD_MIN 100
+
 /* Bytes of a contact's state, which a client may set. What we write takes less
    than 200; the rest is room for members that we do not know. */
 #define COI_CONTACT_VALUE_MAX_BYTES 4096

@@ -8,6 +8,7 @@
 #include "str.h"
 #include "unichar.h"
 #include "coi-limits.h"
+#include "coi-entry.h"
 #include "coi-fields.h"
 #include "coi-address.h"
 
@@ -354,17 +355,6 @@ const char *coi_address_hash_alabel(const char *address)
 		return NULL;
 	return coi_address_hash(t_strconcat(t_strdup_until(address, domain),
 					    alabel, NULL));
-}
-
-bool coi_hash_is_valid(const char *hash)
-{
-	size_t i;
-
-	for (i = 0; i < COI_HASH_LEN; i++) {
-		if (!i_isdigit(hash[i]) && (hash[i] < 'a' || hash[i] > 'f'))
-			return FALSE;
-	}
-	return hash[i] == '\0';
 }
 
 bool coi_hash_parse(const unsigned char *data, size_t size,

@@ -14,10 +14,6 @@ struct coi_fields;
    that IDNA2008 forbids (emoji) are decoded as well; what cannot be decoded
    stays as it is. */
 
-/* Characters of a hash, as it stands in entry names and is written into
-   messages: lower-case hexadecimal digits. */
-#define COI_HASH_LEN 64
-
 enum coi_address_verdict {
 	/* There is no address: no field, an empty one, an empty group. */
 	COI_ADDRESS_NONE,
@@ -54,15 +50,14 @@ bool coi_addresses_have(const struct coi_addresses *addresses,
    exactly one address. *address_r is allocated from the data stack. */
 int coi_address_normalize(const char *text, const char **address_r);
 
-/* The COI-From-Hash of a normalised address (data stack). */
+/* The COI-From-Hash of a normalised address (data stack), valid as coi-entry.h
+   says. */
 const char *coi_address_hash(const char *address);
 /* The hash of the same address with its domain in A-label form, under which a
    client may know it that takes addresses as they stand in messages; NULL if
    the domain is the same in both forms. */
 const char *coi_address_hash_alabel(const char *address);
 
-/* Whether this is a hash as it stands in entry names. */
-bool coi_hash_is_valid(const char *hash);
 /* Reads a hash as it stands in a message header: hexadecimal digits of any
    case, or base64 of the 32 bytes without padding. Returns FALSE if it is
    neither. *hash_r is allocated from the data stack. */

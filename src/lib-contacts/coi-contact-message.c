@@ -7,6 +7,7 @@
 #include "str.h"
 #include "unichar.h"
 #include "coi-limits.h"
+#include "coi-entry.h"
 #include "coi-address.h"
 #include "coi-fields.h"
 #include "coi-time.h"

@@ -6,9 +6,6 @@ struct coi_fields;
 /* What a user wants of one contact, known by its hash (C3): as the value of an
    entry below P/coi/contacts, and as headers of a contact message (C2). */
 
-/* The entry's name relative to P/: the one place where it stands. */
-#define COI_ENTRY_CONTACTS "coi/contacts"
-
 enum coi_contact_notify {
 	COI_CONTACT_NOTIFY_ALL,
 	COI_CONTACT_NOTIFY_NONE,

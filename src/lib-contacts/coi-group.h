@@ -2,6 +2,7 @@
 #define COI_GROUP_H
 
 #include "coi-address.h"
+#include "coi-entry.h"
 #include "coi-fields.h"
 
 /* A group as the server knows it from its messages, so that a new device finds
@@ -12,9 +13,6 @@
    group message of it. What arrives may make no more than a pending one, since
    a stranger can send anything, and may change either only if it comes from a
    participant. */
-
-/* The entry's name relative to P/: the one place where it stands. */
-#define COI_ENTRY_GROUPS "coi/groups"
 
 enum coi_group_notify {
 	COI_GROUP_NOTIFY_ALL,

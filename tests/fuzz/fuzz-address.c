@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "coi-limits.h"
+#include "coi-entry.h"
 #include "coi-address.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -13,6 +13,7 @@
 #include "mail-storage-hooks.h"
 #include "mailbox-list-iter.h"
 #include "test-mail-storage-common.h"
+#include "coi-contacts-plugin.h"
 #include "coi-plugin.h"
 #include "coi-state.h"
 #include "storage-user.h"
@@ -133,6 +134,7 @@ static void storage_setup(void)
 
 	storage_ctx = test_mail_storage_init();
 	coi_plugin_init(&storage_module);
+	coi_contacts_plugin_init(&storage_module);
 }
 
 static void storage_teardown(void)
@@ -140,6 +142,7 @@ static void storage_teardown(void)
 	const char *rest = t_strdup(storage_log_rest());
 
 	i_set_error_handler(storage_old_error_handler);
+	coi_contacts_plugin_deinit();
 	coi_plugin_deinit();
 	test_mail_storage_deinit(&storage_ctx);
 	if (chdir(storage_base_dir) < 0)

@@ -6,6 +6,7 @@
 #include "message-size.h"
 #include "str.h"
 #include "mail-namespace.h"
+#include "coi-message.h"
 #include "coi-save.h"
 #include "storage-user.h"
 
@@ -370,7 +371,7 @@ START_TEST(test_classify)
 	struct mailbox_transaction_context *t;
 	struct istream *input;
 	struct message_size hdr_size, body_size;
-	struct coi_class class;
+	struct coi_message message;
 	const char *error;
 	struct mail *mail;
 	unsigned int round;
@@ -381,8 +382,9 @@ START_TEST(test_classify)
 	mail = mail_alloc(t, 0, NULL);
 	mail_set_seq(mail, 1);
 	for (round = 0; round < 2; round++) {
-		ck_assert_int_eq(coi_save_classify(mail, &class, &error), 0);
-		ck_assert_int_eq(class.mark, classify_tests[_i].mark);
+		ck_assert_int_eq(coi_message_read(mail, 0,
+			pool_datastack_create(), &message, &error), 0);
+		ck_assert_int_eq(message.class.mark, classify_tests[_i].mark);
 	}
 	ck_assert_int_eq(mail_get_stream(mail, &hdr_size, &body_size, &input),
 			 0);
@@ -400,7 +402,7 @@ START_TEST(test_classify_fails)
 {
 	struct mailbox *box = user_init(0);
 	struct mailbox_transaction_context *t;
-	struct coi_class class;
+	struct coi_message message;
 	const char *error = NULL;
 	struct mail *mail;
 
@@ -411,7 +413,8 @@ START_TEST(test_classify_fails)
 	mail_set_seq(mail, 1);
 	ck_assert_int_eq(unlink(t_strconcat(mailbox_get_path(box), "/u.1",
 					    NULL)), 0);
-	ck_assert_int_eq(coi_save_classify(mail, &class, &error), -1);
+	ck_assert_int_eq(coi_message_read(mail, 0, pool_datastack_create(),
+					  &message, &error), -1);
 	ck_assert_ptr_nonnull(error);
 	mail_free(&mail);
 	mailbox_transaction_rollback(&t);

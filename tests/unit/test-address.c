@@ -5,6 +5,7 @@
 #include "strfuncs.h"
 #include "unit.h"
 #include "coi-limits.h"
+#include "coi-entry.h"
 #include "coi-fields.h"
 #include "coi-address.h"
 

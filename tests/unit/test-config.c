@@ -218,17 +218,18 @@ static const struct {
 	struct coi_config config;
 	const char *state;
 } format_tests[] = {
-	{ { NULL, NULL }, "" },
-	{ { "yes", NULL }, "enabled\tyes\n" },
-	{ { NULL, "seen" }, "message-filter\tseen\n" },
-	{ { "yes", "active" }, "enabled\tyes\nmessage-filter\tactive\n" },
+	{ { NULL, NULL, FALSE }, "" },
+	{ { "yes", NULL, FALSE }, "enabled\tyes\n" },
+	{ { NULL, "seen", FALSE }, "message-filter\tseen\n" },
+	{ { "yes", "active", FALSE }, "enabled\tyes\nmessage-filter\tactive\n" },
 	/* S43: what dsync brings is kept, byte for byte. */
-	{ { "", "" }, "enabled\t\nmessage-filter\t\n" },
-	{ { "a\tb\nc\rd\001e\001", "\xff\xc3\xa4 " },
+	{ { "", "", FALSE }, "enabled\t\nmessage-filter\t\n" },
+	{ { "a\tb\nc\rd\001e\001", "\xff\xc3\xa4 ", FALSE },
 	  "enabled\ta\001tb\001nc\001rd\0011e\0011\n"
 	  "message-filter\t\xff\xc3\xa4 \n" },
-	{ { "x\nmessage-filter\tactive\n", NULL },
+	{ { "x\nmessage-filter\tactive\n", NULL, FALSE },
 	  "enabled\tx\001nmessage-filter\001tactive\001n\n" },
+	{ { "yes", NULL, TRUE }, "enabled\tyes\nhas-blocked\tyes\n" },
 };
 
 START_TEST(test_format)
@@ -246,6 +247,7 @@ START_TEST(test_format)
 	ck_assert(null_strcmp(parsed.enabled, config->enabled) == 0);
 	ck_assert(null_strcmp(parsed.message_filter,
 			      config->message_filter) == 0);
+	ck_assert(parsed.has_blocked == config->has_blocked);
 	pool_unref(&pool);
 }
 END_TEST
@@ -260,40 +262,40 @@ static const struct {
 } parse_tests[] = {
 	{ "unknown keys are ignored",
 	  STATE("a\tb\nenabled\tyes\n\tc\nhas-subscriptions\t1\na\tb\n"),
-	  { "yes", NULL }, NULL },
+	  { "yes", NULL, FALSE }, NULL },
 	{ "S14: mailbox-root is not kept in the state",
-	  STATE("mailbox-root\tx\nmailbox-root\ty\n"), { NULL, NULL }, NULL },
+	  STATE("mailbox-root\tx\nmailbox-root\ty\n"), { NULL, NULL, FALSE }, NULL },
 	{ "an unknown key's value is not looked into",
 	  STATE("future\ta\tb\001\nmessage-filter\tseen\n"),
-	  { NULL, "seen" }, NULL },
+	  { NULL, "seen", FALSE }, NULL },
 	{ "any order", STATE("message-filter\tseen\nenabled\tyes\n"),
-	  { "yes", "seen" }, NULL },
-	{ "no LF at the end", STATE("enabled\tyes"), { NULL, NULL },
+	  { "yes", "seen", FALSE }, NULL },
+	{ "no LF at the end", STATE("enabled\tyes"), { NULL, NULL, FALSE },
 	  "line 1: no LF at the end" },
 	{ "cut in the second line",
-	  STATE("enabled\tyes\nmessage-fil"), { NULL, NULL },
+	  STATE("enabled\tyes\nmessage-fil"), { NULL, NULL, FALSE },
 	  "line 2: no LF at the end" },
 	{ "no TAB", STATE("enabled\tyes\nmessage-filter seen\n"),
-	  { NULL, NULL }, "line 2: no TAB" },
-	{ "empty line", STATE("\nenabled\tyes\n"), { NULL, NULL },
+	  { NULL, NULL, FALSE }, "line 2: no TAB" },
+	{ "empty line", STATE("\nenabled\tyes\n"), { NULL, NULL, FALSE },
 	  "line 1: no TAB" },
-	{ "NUL", STATE("enabled\ty\0s\n"), { NULL, NULL },
+	{ "NUL", STATE("enabled\ty\0s\n"), { NULL, NULL, FALSE },
 	  "line 1: NUL byte" },
 	{ "NUL in an unknown line", STATE("enabled\tyes\nx\t\0\n"),
-	  { NULL, NULL }, "line 2: NUL byte" },
+	  { NULL, NULL, FALSE }, "line 2: NUL byte" },
 	{ "a block of NULs, as a crash may leave it", STATE("\0\0\0\0"),
-	  { NULL, NULL }, "line 1: no LF at the end" },
-	{ "key twice", STATE("enabled\tyes\nenabled\tyes\n"), { NULL, NULL },
+	  { NULL, NULL, FALSE }, "line 1: no LF at the end" },
+	{ "key twice", STATE("enabled\tyes\nenabled\tyes\n"), { NULL, NULL, FALSE },
 	  "line 2: key occurs twice" },
-	{ "raw TAB in a value", STATE("enabled\tyes\t\n"), { NULL, NULL },
+	{ "raw TAB in a value", STATE("enabled\tyes\t\n"), { NULL, NULL, FALSE },
 	  "line 1: value is not escaped as we do it" },
-	{ "CRLF", STATE("enabled\tyes\r\n"), { NULL, NULL },
+	{ "CRLF", STATE("enabled\tyes\r\n"), { NULL, NULL, FALSE },
 	  "line 1: value is not escaped as we do it" },
-	{ "escaped NUL", STATE("enabled\tyes\0010\n"), { NULL, NULL },
+	{ "escaped NUL", STATE("enabled\tyes\0010\n"), { NULL, NULL, FALSE },
 	  "line 1: value is not escaped as we do it" },
-	{ "escape that is cut", STATE("enabled\tyes\001\n"), { NULL, NULL },
+	{ "escape that is cut", STATE("enabled\tyes\001\n"), { NULL, NULL, FALSE },
 	  "line 1: value is not escaped as we do it" },
-	{ "unknown escape", STATE("enabled\tye\001s\n"), { NULL, NULL },
+	{ "unknown escape", STATE("enabled\tye\001s\n"), { NULL, NULL, FALSE },
 	  "line 1: value is not escaped as we do it" },
 };
 

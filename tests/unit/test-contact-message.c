@@ -6,6 +6,7 @@
 #include "strfuncs.h"
 #include "unit.h"
 #include "coi-limits.h"
+#include "coi-entry.h"
 #include "coi-headers.h"
 #include "coi-classify.h"
 #include "coi-fields.h"

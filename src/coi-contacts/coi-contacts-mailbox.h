@@ -1,0 +1,12 @@
+#ifndef COI_CONTACTS_MAILBOX_H
+#define COI_CONTACTS_MAILBOX_H
+
+struct mail;
+struct mailbox;
+
+/* Hooks: the user's Contacts was allocated, and a mail of any mailbox. What
+   clients append, copy, move and expunge there makes the entries follow. */
+void coi_contacts_contacts_allocated(struct mailbox *box);
+void coi_contacts_contacts_mail_allocated(struct mail *mail);
+
+#endif

@@ -1,0 +1,404 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "lib.h"
+#include "array.h"
+#include "hash.h"
+#include "ioloop.h"
+#include "str.h"
+#include "mail-storage-private.h"
+#include "coi-contact.h"
+#include "coi-entries.h"
+#include "coi-message.h"
+#include "coi-metadata.h"
+#include "coi-store.h"
+#include "coi-user.h"
+#include "coi-contacts-index.h"
+#include "coi-contacts-sync.h"
+
+/* What the messages say about a hash of which one is new or gone. */
+struct coi_contacts_touched {
+	unsigned char digest[COI_CONTACT_DIGEST_BYTES];
+
+	/* the newest message; UID 0: there is none */
+	uint32_t uid;
+	time_t date;
+	bool blocked;
+};
+
+struct coi_contacts_sync {
+	struct coi_user *cuser;
+	struct mailbox *box;
+	struct coi_contacts_index index;
+	/* messages that the index does not know; 0: there are none */
+	uint32_t new_seq1, new_seq2;
+	/* it knows messages that are not there */
+	bool gone;
+
+	pool_t pool;
+	ARRAY(struct coi_contacts_touched *) touched;
+	HASH_TABLE(unsigned char *, struct coi_contacts_touched *) by_digest;
+	/* data stack; for the log */
+	const char *error;
+};
+
+static unsigned int coi_contacts_digest_hash(const unsigned char *digest)
+{
+	unsigned int num;
+
+	memcpy(&num, digest, sizeof(num));
+	return num;
+}
+
+static int
+coi_contacts_digest_cmp(const unsigned char *digest1,
+			const unsigned char *digest2)
+{
+	return memcmp(digest1, digest2, COI_CONTACT_DIGEST_BYTES);
+}
+
+static void
+coi_contacts_sync_touch(struct coi_contacts_sync *sync,
+			const struct coi_contact_index_record *record)
+{
+	const unsigned char *digest = record->digest;
+	struct coi_contacts_touched *touched;
+	unsigned char *key;
+
+	if (record->no_digest ||
+	    hash_table_lookup(sync->by_digest, digest) != NULL)
+		return;
+	touched = p_new(sync->pool, struct coi_contacts_touched, 1);
+	key = touched->digest;
+	memcpy(key, digest, sizeof(touched->digest));
+	array_push_back(&sync->touched, &touched);
+	hash_table_insert(sync->by_digest, key, touched);
+}
+
+/*
+ * New messages
+ */
+
+static void
+coi_contacts_sync_add(struct coi_contacts_sync *sync, uint32_t uid,
+		      const struct coi_contact_headers *headers)
+{
+	struct coi_contact_index_record *records;
+	unsigned int i, count = I_MAX(headers->hash_count, 1);
+
+	records = t_new(struct coi_contact_index_record, count);
+	records[0].no_digest = TRUE;
+	for (i = 0; i < count; i++) {
+		records[i].uid = uid;
+		records[i].date = headers->date;
+		records[i].blocked = headers->blocked;
+		if (i < headers->hash_count) {
+			records[i].no_digest = FALSE;
+			coi_contact_index_digest(headers->hashes[i],
+						 records[i].digest);
+		}
+		coi_contacts_sync_touch(sync, &records[i]);
+	}
+	coi_contacts_index_add(&sync->index, records, count);
+}
+
+static int
+coi_contacts_sync_read(struct coi_contacts_sync *sync, struct mail *mail)
+{
+	struct coi_message message;
+	struct coi_contact_headers headers;
+	const char *error;
+
+	i_zero(&headers);
+	if (coi_message_read(mail, COI_FIELDS_CONTACT, pool_datastack_create(),
+			     &message, &error) == 0) {
+		coi_contact_headers_read(&message.fields,
+					 pool_datastack_create(), &headers);
+		/* of the user's own addresses, a profile */
+		if (!headers.is_contact)
+			headers.hash_count = 0;
+	} else if (!mail->expunged) {
+		sync->error = p_strdup(sync->pool, error);
+		return -1;
+	}
+	coi_contacts_sync_add(sync, mail->uid, &headers);
+	return 0;
+}
+
+static int coi_contacts_sync_new(struct coi_contacts_sync *sync)
+{
+	struct mailbox_transaction_context *t =
+		mailbox_transaction_begin(sync->box, 0, __func__);
+	struct mail *mail = mail_alloc(t, 0, NULL);
+	uint32_t seq;
+	int ret = 0;
+
+	for (seq = sync->new_seq1; seq <= sync->new_seq2 && ret == 0; seq++) {
+		mail_set_seq(mail, seq);
+		T_BEGIN {
+			ret = coi_contacts_sync_read(sync, mail);
+		} T_END;
+	}
+	mail_free(&mail);
+	(void)mailbox_transaction_commit(&t);
+	return ret;
+}
+
+/*
+ * Messages that are gone
+ */
+
+static void coi_contacts_sync_gone(struct coi_contacts_sync *sync)
+{
+	struct coi_contact_index_record record;
+	uint32_t seq, uid = 0;
+	bool gone = FALSE;
+	unsigned int i;
+
+	for (i = 0; i < sync->index.header.record_count; i++) {
+		coi_contacts_index_get(&sync->index, i, &record);
+		if (record.uid != uid) {
+			uid = record.uid;
+			gone = !record.dead &&
+				!mail_index_lookup_seq(sync->box->view, uid,
+						       &seq);
+			if (gone)
+				coi_contacts_index_kill(&sync->index, i);
+		}
+		if (gone)
+			coi_contacts_sync_touch(sync, &record);
+	}
+}
+
+/*
+ * Entries follow
+ */
+
+static void
+coi_contacts_sync_judge_record(struct coi_contacts_touched *touched,
+			       const struct coi_contact_index_record *record)
+{
+	if (touched->uid != 0 &&
+	    coi_contact_version_cmp(record->date, record->uid,
+				    touched->date, touched->uid) <= 0)
+		return;
+	touched->uid = record->uid;
+	touched->date = record->date;
+	touched->blocked = record->blocked;
+}
+
+static void coi_contacts_sync_judge(struct coi_contacts_sync *sync)
+{
+	struct coi_contact_index_record record;
+	struct coi_contacts_touched *touched;
+	const unsigned char *digest = record.digest;
+	unsigned int i;
+
+	for (i = 0; i < sync->index.header.record_count; i++) {
+		coi_contacts_index_get(&sync->index, i, &record);
+		if (record.dead || record.no_digest)
+			continue;
+		touched = hash_table_lookup(sync->by_digest, digest);
+		if (touched != NULL)
+			coi_contacts_sync_judge_record(touched, &record);
+	}
+}
+
+/* Returns 0, or -1 if the entry cannot be read. */
+static int
+coi_contacts_sync_entry(struct coi_contacts_sync *sync,
+			const struct coi_contacts_touched *touched,
+			struct coi_metadata_update *update)
+{
+	const char *hash = coi_contact_index_hash(touched->digest);
+	const char *value, *error;
+	struct coi_contact contact;
+	string_t *str = t_str_new(128);
+
+	if (coi_entries_read(sync->cuser->store, COI_ENTRY_CONTACT, hash,
+			     &value, &error) < 0) {
+		sync->error = p_strdup(sync->pool, error);
+		return -1;
+	}
+	/* what cannot be read is replaced */
+	if (value == NULL || coi_contact_parse(value, &contact, &error) < 0)
+		i_zero(&contact);
+	if (contact.blocked == touched->blocked)
+		return 0;
+	contact.blocked = touched->blocked;
+	contact.modified = ioloop_time;
+	coi_contact_format(&contact, str);
+	coi_metadata_update_entry(update, COI_ENTRY_CONTACT, hash,
+		coi_contact_is_default(&contact) ? NULL : str_c(str));
+	return 0;
+}
+
+/* Returns 0, or -1 with nothing changed. */
+static int coi_contacts_sync_entries(struct coi_contacts_sync *sync)
+{
+	struct coi_metadata_update *update =
+		coi_metadata_update_begin(sync->cuser);
+	struct coi_contacts_touched *touched;
+	int ret = 0;
+
+	array_foreach_elem(&sync->touched, touched) {
+		T_BEGIN {
+			if (coi_contacts_sync_entry(sync, touched, update) < 0)
+				ret = -1;
+		} T_END;
+	}
+	/* the others are right also if one could not be read */
+	if (coi_metadata_update_commit(&update) < 0)
+		ret = -1;
+	return ret;
+}
+
+/*
+ * All of it
+ */
+
+/* Opens the index of the mailbox, which is open and synchronised, and compares
+   the two. Returns 1 if there is something to do, 0 if not, -1 on error. */
+static int coi_contacts_sync_compare(struct coi_contacts_sync *sync)
+{
+	struct mailbox_status status;
+	const char *error;
+	uint32_t new_count;
+
+	mailbox_get_open_status(sync->box, STATUS_UIDVALIDITY |
+				STATUS_MESSAGES, &status);
+	if (coi_contacts_index_open(&sync->index, sync->cuser->store,
+				    status.uidvalidity, &error) < 0) {
+		sync->error = p_strdup(sync->pool, error);
+		return -1;
+	}
+	mailbox_get_seq_range(sync->box, sync->index.header.last_uid + 1,
+			      (uint32_t)-1, &sync->new_seq1, &sync->new_seq2);
+	new_count = sync->new_seq1 == 0 ? 0 :
+		sync->new_seq2 - sync->new_seq1 + 1;
+	sync->gone = sync->index.header.message_count !=
+		status.messages - new_count;
+	return new_count > 0 || sync->gone ? 1 : 0;
+}
+
+static int coi_contacts_sync_changes(struct coi_contacts_sync *sync)
+{
+	const char *error;
+
+	if (coi_contacts_index_load(&sync->index, &error) < 0) {
+		sync->error = p_strdup(sync->pool, error);
+		return -1;
+	}
+	if (sync->gone)
+		coi_contacts_sync_gone(sync);
+	if (sync->new_seq1 != 0 && coi_contacts_sync_new(sync) < 0)
+		return -1;
+	coi_contacts_sync_judge(sync);
+	if (coi_contacts_sync_entries(sync) < 0)
+		return -1;
+	if (coi_contacts_index_save(&sync->index, &error) < 0) {
+		sync->error = p_strdup(sync->pool, error);
+		return -1;
+	}
+	return 0;
+}
+
+static int coi_contacts_sync_mailbox(struct coi_contacts_sync *sync)
+{
+	if (mailbox_sync(sync->box, 0) == 0)
+		return 0;
+	sync->error = p_strdup(sync->pool,
+		mailbox_get_last_internal_error(sync->box, NULL));
+	return -1;
+}
+
+/* With the store locked: what is still to be done now? */
+static int coi_contacts_sync_locked(struct coi_contacts_sync *sync)
+{
+	int ret;
+
+	if (coi_contacts_sync_mailbox(sync) < 0)
+		return -1;
+	ret = coi_contacts_sync_compare(sync);
+	if (ret > 0)
+		ret = coi_contacts_sync_changes(sync);
+	coi_contacts_index_close(&sync->index);
+	return ret;
+}
+
+/* Contacts is open. Most times nothing has changed, and nobody needs to wait
+   for a lock. */
+static int coi_contacts_sync_run(struct coi_contacts_sync *sync)
+{
+	int ret;
+
+	if (coi_contacts_sync_mailbox(sync) < 0)
+		return -1;
+	ret = coi_contacts_sync_compare(sync);
+	coi_contacts_index_close(&sync->index);
+	if (ret <= 0)
+		return ret;
+	if (coi_store_lock(sync->cuser->store, &sync->error) < 0)
+		return -1;
+	ret = coi_contacts_sync_locked(sync);
+	coi_store_unlock(sync->cuser->store);
+	return ret;
+}
+
+static int coi_contacts_sync_open(struct coi_contacts_sync *sync)
+{
+	int ret;
+
+	sync->box = coi_mailboxes_alloc(sync->cuser, COI_MAILBOX_CONTACTS,
+					MAILBOX_FLAG_IGNORE_ACLS);
+	if (mailbox_open(sync->box) == 0)
+		ret = coi_contacts_sync_run(sync);
+	else if (mailbox_get_last_mail_error(sync->box) == MAIL_ERROR_NOTFOUND)
+		ret = 0;
+	else {
+		sync->error = p_strdup(sync->pool,
+			mailbox_get_last_internal_error(sync->box, NULL));
+		ret = -1;
+	}
+	mailbox_free(&sync->box);
+	return ret;
+}
+
+static int coi_contacts_sync_user(struct coi_user *cuser)
+{
+	struct coi_contacts_sync sync;
+	int ret;
+
+	i_zero(&sync);
+	sync.cuser = cuser;
+	sync.pool = pool_alloconly_create("coi contacts sync", 1024);
+	p_array_init(&sync.touched, sync.pool, 4);
+	hash_table_create(&sync.by_digest, sync.pool, 0,
+			  coi_contacts_digest_hash, coi_contacts_digest_cmp);
+	ret = coi_contacts_sync_open(&sync);
+	if (ret < 0 && sync.error != NULL) {
+		e_error(coi_user_get_event(cuser), "Bringing contacts in step with their "
+			"messages failed: %s", sync.error);
+	}
+	hash_table_destroy(&sync.by_digest);
+	pool_unref(&sync.pool);
+	return ret;
+}
+
+int coi_contacts_catch_up(struct coi_user *cuser)
+{
+	struct mail_storage *storage;
+	int ret;
+
+	if (cuser->contacts_busy)
+		return 0;
+	cuser->contacts_busy = TRUE;
+	/* the command that made us do so has its own result in there */
+	storage = mail_namespace_find_inbox(cuser->user->namespaces)->storage;
+	mail_storage_last_error_push(storage);
+	T_BEGIN {
+		ret = coi_contacts_sync_user(cuser);
+	} T_END;
+	mail_storage_last_error_pop(storage);
+	cuser->contacts_busy = FALSE;
+	return ret;
+}

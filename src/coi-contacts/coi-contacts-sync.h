@@ -1,0 +1,15 @@
+#ifndef COI_CONTACTS_SYNC_H
+#define COI_CONTACTS_SYNC_H
+
+struct coi_user;
+
+/* See `catch_up' of struct coi_contacts_vfuncs.
+
+   What is new in Contacts, and what is gone, is found by comparing the mailbox
+   with the index of its messages (coi-contact-index.h). For each hash that this
+   touches the newest message decides (C7), and the index is written last. So
+   whoever is killed meanwhile, or does the same at the same time, leaves
+   nothing undone, and what has been done already changes nothing. */
+int coi_contacts_catch_up(struct coi_user *cuser);
+
+#endif

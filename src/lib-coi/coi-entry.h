@@ -1,0 +1,41 @@
+#ifndef COI_ENTRY_H
+#define COI_ENTRY_H
+
+/* The METADATA entries of which a user has many: one for each contact, known by
+   the hash of its address (C3), and one for each group, known by the hash of its
+   id (C8). Their values are JSON; see coi-contact.h and coi-group.h. */
+
+enum coi_entry_class {
+	COI_ENTRY_CONTACT,
+	COI_ENTRY_GROUP,
+
+	COI_ENTRY_CLASS_COUNT
+};
+
+/* Their names relative to P/: the one place where they stand. */
+#define COI_ENTRY_CONTACTS "coi/contacts"
+#define COI_ENTRY_GROUPS "coi/groups"
+
+/* Characters of a hash, as it stands in entry names and is written into
+   messages: lower-case hexadecimal digits. */
+#define COI_HASH_LEN 64
+bool coi_hash_is_valid(const char *hash);
+
+/* The name relative to P/ below which the class's entries are. */
+const char *coi_entry_class_name(enum coi_entry_class class);
+
+/* Reads a name relative to P/. Returns FALSE if it is below neither class.
+   *hash_r points into `name'; it need not be valid. */
+bool coi_entry_find(const char *name, enum coi_entry_class *class_r,
+		    const char **hash_r);
+
+/* Where the store has it (data stack). Spread over directories by the first
+   digits, since 100,000 files in one directory are slow on some systems. */
+const char *coi_entry_store_key(enum coi_entry_class class, const char *hash);
+/* The directory of them all, for listing. */
+const char *coi_entry_store_dir(enum coi_entry_class class);
+
+/* Bytes that the value of an entry may have. */
+size_t coi_entry_value_max_bytes(enum coi_entry_class class);
+
+#endif
