@@ -16,6 +16,8 @@
 struct coi_seen_mover {
 	struct coi_user *cuser;
 	struct mailbox *src, *dest;
+	/* only mail with these flags moves */
+	enum mail_flags wanted_flags;
 
 	uint32_t dest_uidnext;
 	/* what earlier moves began, and then this one */
@@ -59,10 +61,12 @@ coi_seen_has_keyword(struct mail_index_view *view, uint32_t seq,
 	return FALSE;
 }
 
-void coi_seen_find(struct mailbox *box, const ARRAY_TYPE(seq_range) *among,
+static void
+coi_seen_find_with(struct mailbox *box, enum mail_flags wanted_flags,
+		   const ARRAY_TYPE(seq_range) *among,
 		   ARRAY_TYPE(seq_range) *uids)
 {
-	const enum mail_flags mask = MAIL_SEEN | MAIL_DELETED | MAIL_DRAFT;
+	const enum mail_flags mask = wanted_flags | MAIL_DELETED | MAIL_DRAFT;
 	ARRAY_TYPE(keyword_indexes) scratch;
 	const struct mail_index_record *rec;
 	unsigned int chat_idx;
@@ -74,12 +78,18 @@ void coi_seen_find(struct mailbox *box, const ARRAY_TYPE(seq_range) *among,
 	count = mail_index_view_get_messages_count(box->view);
 	for (seq = 1; seq <= count; seq++) {
 		rec = mail_index_lookup(box->view, seq);
-		if ((rec->flags & mask) == MAIL_SEEN &&
+		if ((rec->flags & mask) == wanted_flags &&
 		    (among == NULL || seq_range_exists(among, rec->uid)) &&
 		    coi_seen_has_keyword(box->view, seq, chat_idx, &scratch))
 			seq_range_array_add(uids, rec->uid);
 	}
 	array_free(&scratch);
+}
+
+void coi_seen_find(struct mailbox *box, const ARRAY_TYPE(seq_range) *among,
+		   ARRAY_TYPE(seq_range) *uids)
+{
+	coi_seen_find_with(box, MAIL_SEEN, among, uids);
 }
 
 /* The first failure is the one to tell. */
@@ -385,7 +395,7 @@ coi_seen_move_locked(struct coi_seen_mover *m,
 		coi_seen_set_error(m, m->src);
 		return;
 	}
-	coi_seen_find(m->src, among, &m->uids);
+	coi_seen_find_with(m->src, m->wanted_flags, among, &m->uids);
 	if (array_count(&m->uids) > 0 && coi_seen_open_dest(m) == 0)
 		coi_seen_move_all(m);
 	if (m->dest != NULL)
@@ -393,7 +403,8 @@ coi_seen_move_locked(struct coi_seen_mover *m,
 }
 
 static void
-coi_seen_move_once(struct mailbox *inbox, const ARRAY_TYPE(seq_range) *among,
+coi_seen_move_once(struct mailbox *inbox, enum mail_flags wanted_flags,
+		   const ARRAY_TYPE(seq_range) *among,
 		   struct coi_seen_result *result)
 {
 	struct coi_seen_mover m;
@@ -401,6 +412,7 @@ coi_seen_move_once(struct mailbox *inbox, const ARRAY_TYPE(seq_range) *among,
 
 	i_zero(&m);
 	m.cuser = coi_user_get(inbox->storage->user);
+	m.wanted_flags = wanted_flags;
 	m.result = result;
 	i_array_init(&m.uids, 16);
 	i_array_init(&m.copied, 16);
@@ -422,7 +434,9 @@ coi_seen_move_once(struct mailbox *inbox, const ARRAY_TYPE(seq_range) *among,
 	array_free(&m.uids);
 }
 
-void coi_seen_move(struct mailbox *inbox, const ARRAY_TYPE(seq_range) *among,
+static void
+coi_seen_move_with(struct mailbox *inbox, enum mail_flags wanted_flags,
+		   const ARRAY_TYPE(seq_range) *among,
 		   struct coi_seen_result *result_r)
 {
 	i_assert(!coi_seen_moving);
@@ -431,14 +445,27 @@ void coi_seen_move(struct mailbox *inbox, const ARRAY_TYPE(seq_range) *among,
 	coi_seen_moving = TRUE;
 	/* the command that made us move has its own result in there */
 	mail_storage_last_error_push(inbox->storage);
-	coi_seen_move_once(inbox, among, result_r);
+	coi_seen_move_once(inbox, wanted_flags, among, result_r);
 	if (result_r->incomplete && !result_r->error_logged) {
 		/* after a crash it is by failing once that a storage finds out
 		   that its index needs to be rebuilt */
 		result_r->incomplete = FALSE;
 		result_r->error = NULL;
-		coi_seen_move_once(inbox, among, result_r);
+		coi_seen_move_once(inbox, wanted_flags, among, result_r);
 	}
 	mail_storage_last_error_pop(inbox->storage);
 	coi_seen_moving = FALSE;
+}
+
+void coi_seen_move(struct mailbox *inbox, const ARRAY_TYPE(seq_range) *among,
+		   struct coi_seen_result *result_r)
+{
+	coi_seen_move_with(inbox, MAIL_SEEN, among, result_r);
+}
+
+void coi_seen_move_unseen_too(struct mailbox *inbox,
+			      const ARRAY_TYPE(seq_range) *among,
+			      struct coi_seen_result *result_r)
+{
+	coi_seen_move_with(inbox, 0, among, result_r);
 }

@@ -45,6 +45,11 @@ void coi_seen_find(struct mailbox *box, const ARRAY_TYPE(seq_range) *among,
 void coi_seen_move(struct mailbox *inbox, const ARRAY_TYPE(seq_range) *among,
 		   struct coi_seen_result *result_r);
 
+/* The same for those of `among', whether they carry \Seen or not. */
+void coi_seen_move_unseen_too(struct mailbox *inbox,
+			      const ARRAY_TYPE(seq_range) *among,
+			      struct coi_seen_result *result_r);
+
 /* TRUE while coi_seen_move() runs: mailboxes that are allocated now are its
    own. */
 bool coi_seen_move_is_running(void);

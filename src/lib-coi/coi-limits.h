@@ -34,6 +34,11 @@
 /* Messages that are moved into Chats in one transaction. */
 #define COI_SEEN_MOVE_BATCH_MAX 200
 
+/* Messages that `doveadm coi sort' looks at or moves before it lets go of what it
+   holds: memory, and the store's lock, for which others wait no longer than
+   COI_STORE_LOCK_TIMEOUT_SECS. */
+#define COI_SORT_BATCH_MAX 1000
+
 /* Bytes of the list of UIDs that are being moved: half a million messages in
    the worst case. */
 #define COI_SEEN_JOURNAL_MAX_BYTES (4*1024*1024)

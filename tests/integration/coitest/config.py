@@ -46,11 +46,18 @@ class Options:
 PASSWORD = "pass"
 
 
+def _passwd_per_service(options):
+    """2.3 needs a file for each service if a user has a plugin list: that is for
+    all protocols there, and not every protocol can load every plugin. From such
+    files doveadm cannot list all users."""
+    return version() < (2, 4) and not all(
+        fields.get("plugins", True) for fields in options.users.values())
+
+
 def passwd_files(options, directory):
-    """Path -> text. 2.3 has one for each service: a user's own plugin list is
-    for all protocols there, and not every protocol can load every plugin."""
+    """Path -> text."""
     names = {"passwd": ""}
-    if version() < (2, 4):
+    if _passwd_per_service(options):
         names |= {f"passwd.{service}": service
                   for service in ("imap", "lmtp", "lda", "doveadm")}
     return {directory / name: "".join(_passwd_line(options, user, service)
@@ -176,7 +183,8 @@ def _config_23(options, directory):
             f"separator = {options.separator}", "subscriptions = no",
             f"location = {options.driver}:{directory}/public{layout}"),
         files.replace("KIND", "passdb").replace("FILE", "passwd"),
-        files.replace("KIND", "userdb").replace("FILE", "passwd.%s"),
+        files.replace("KIND", "userdb").replace(
+            "FILE", "passwd.%s" if _passwd_per_service(options) else "passwd"),
         _block("protocol imap", options.coi and
                "mail_plugins = $mail_plugins imap_coi"),
         _block("protocol lmtp", deliver),

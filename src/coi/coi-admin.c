@@ -1,0 +1,27 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "lib.h"
+#include "coi-admin.h"
+#include "coi-mailboxes.h"
+#include "coi-message.h"
+
+static int
+coi_admin_classify(struct mail *mail, struct coi_class *class_r,
+		   const char **error_r)
+{
+	struct coi_message message;
+
+	if (coi_message_read(mail, 0, pool_datastack_create(), &message,
+			     error_r) < 0)
+		return -1;
+	*class_r = message.class;
+	return 0;
+}
+
+const struct coi_admin_vfuncs coi_plugin_admin = {
+	.user_get = coi_user_get,
+	.get_active_filter = coi_user_get_active_filter,
+	.mailbox_alloc = coi_mailboxes_alloc,
+	.classify = coi_admin_classify,
+	.move = coi_seen_move_unseen_too,
+};

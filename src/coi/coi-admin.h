@@ -1,0 +1,39 @@
+#ifndef COI_ADMIN_H
+#define COI_ADMIN_H
+
+#include "coi-classify.h"
+#include "coi-seen-move.h"
+#include "coi-user.h"
+
+struct mail;
+
+/* What the verbs of `doveadm coi' ask of this plugin beyond the METADATA
+   entries, which they use as any client does.
+
+   doveadm looks the table up in the loaded plugin when a verb runs. So the
+   module with the verbs has no symbols that only this plugin resolves, and
+   doveadm loads it, and can tell what is missing, without it too. */
+struct coi_admin_vfuncs {
+	/* coi_user_get() */
+	struct coi_user *(*user_get)(struct mail_user *user);
+	/* coi_user_get_active_filter() */
+	int (*get_active_filter)(struct coi_user *cuser,
+				 enum coi_filter *filter_r);
+	/* coi_mailboxes_alloc() */
+	struct mailbox *(*mailbox_alloc)(struct coi_user *cuser,
+					 enum coi_mailbox which,
+					 enum mailbox_flags flags);
+	/* Reads the message's headers. Returns 0, or -1 with *error_r (data
+	   stack) if they cannot be read. */
+	int (*classify)(struct mail *mail, struct coi_class *class_r,
+			const char **error_r);
+	/* coi_seen_move_unseen_too() */
+	void (*move)(struct mailbox *inbox, const ARRAY_TYPE(seq_range) *uids,
+		     struct coi_seen_result *result_r);
+};
+
+/* The name by which it is looked up. */
+#define COI_ADMIN_SYMBOL "coi_plugin_admin"
+extern const struct coi_admin_vfuncs coi_plugin_admin;
+
+#endif

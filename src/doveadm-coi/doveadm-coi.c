@@ -1,0 +1,26 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "lib.h"
+#include "doveadm.h"
+#include "doveadm-coi.h"
+
+const char *doveadm_coi_plugin_version = DOVECOT_ABI_VERSION;
+
+static struct doveadm_cmd_ver2 *doveadm_coi_verbs[] = {
+	&doveadm_coi_disable,
+	&doveadm_coi_enable,
+	&doveadm_coi_sort,
+	&doveadm_coi_status,
+};
+
+void doveadm_coi_plugin_init(struct module *module ATTR_UNUSED)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(doveadm_coi_verbs); i++)
+		doveadm_cmd_register_ver2(doveadm_coi_verbs[i]);
+}
+
+void doveadm_coi_plugin_deinit(void)
+{
+}
