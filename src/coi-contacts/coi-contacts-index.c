@@ -56,8 +56,7 @@ void coi_contacts_index_close(struct coi_contacts_index *index)
 	array_free(&index->killed);
 }
 
-/* A writer that was killed may have marked records without counting them. */
-static void coi_contacts_index_count(struct coi_contacts_index *index)
+void coi_contacts_index_count(struct coi_contacts_index *index)
 {
 	struct coi_contact_index_header *header = &index->header;
 	struct coi_contact_index_record record;
@@ -69,9 +68,10 @@ static void coi_contacts_index_count(struct coi_contacts_index *index)
 		coi_contacts_index_get(index, i, &record);
 		if (record.dead)
 			header->dead_count++;
-		else if (record.uid != uid)
+		else if (record.uid != uid) {
 			header->message_count++;
-		uid = record.uid;
+			uid = record.uid;
+		}
 	}
 }
 
@@ -90,6 +90,8 @@ int coi_contacts_index_load(struct coi_contacts_index *index,
 	if (ret > 0 && index->records->used == size) {
 		buffer_delete(index->records, 0,
 			      COI_CONTACT_INDEX_HEADER_BYTES);
+		/* a writer that was killed may have marked records without
+		   counting them */
 		coi_contacts_index_count(index);
 		return 0;
 	}
@@ -125,44 +127,21 @@ void coi_contacts_index_add(struct coi_contacts_index *index,
 	index->header.last_uid = records[0].uid;
 }
 
-static void
-coi_contacts_index_kill_one(struct coi_contacts_index *index, unsigned int idx,
-			    struct coi_contact_index_record *record)
-{
-	buffer_t *buf = t_buffer_create(COI_CONTACT_INDEX_RECORD_BYTES);
-
-	record->dead = TRUE;
-	coi_contact_index_append_record(buf, record);
-	buffer_write(index->records, coi_contacts_index_offset(idx),
-		     buf->data, buf->used);
-	if (idx < index->written_count)
-		array_push_back(&index->killed, &idx);
-	index->header.dead_count++;
-}
-
 void coi_contacts_index_kill(struct coi_contacts_index *index, unsigned int idx)
 {
 	struct coi_contact_index_record record;
-	uint32_t uid;
+	buffer_t *buf;
 
 	coi_contacts_index_get(index, idx, &record);
-	i_assert(!record.dead);
-	uid = record.uid;
-	/* its records stand one after the other */
-	for (; idx > 0; idx--) {
-		coi_contacts_index_get(index, idx - 1, &record);
-		if (record.uid != uid)
-			break;
-	}
-	for (; idx < index->header.record_count; idx++) {
-		coi_contacts_index_get(index, idx, &record);
-		if (record.uid != uid)
-			break;
-		T_BEGIN {
-			coi_contacts_index_kill_one(index, idx, &record);
-		} T_END;
-	}
-	index->header.message_count--;
+	record.dead = TRUE;
+	T_BEGIN {
+		buf = t_buffer_create(COI_CONTACT_INDEX_RECORD_BYTES);
+		coi_contact_index_append_record(buf, &record);
+		buffer_write(index->records, coi_contacts_index_offset(idx),
+			     buf->data, buf->used);
+	} T_END;
+	if (idx < index->written_count)
+		array_push_back(&index->killed, &idx);
 }
 
 /*

@@ -40,9 +40,10 @@ void coi_contacts_index_get(const struct coi_contacts_index *index,
 void coi_contacts_index_add(struct coi_contacts_index *index,
 			    const struct coi_contact_index_record *records,
 			    unsigned int count);
-/* Marks all records of the message dead, of which this is one. */
+/* Marks a record dead, whose message is gone. Count them after the last one. */
 void coi_contacts_index_kill(struct coi_contacts_index *index,
 			     unsigned int idx);
+void coi_contacts_index_count(struct coi_contacts_index *index);
 /* Writes what has changed. Loses nothing if it is killed meanwhile. */
 int coi_contacts_index_save(struct coi_contacts_index *index,
 			    const char **error_r);

@@ -64,6 +64,48 @@ coi_contacts_sync_deinit(struct mailbox_sync_context *ctx,
 	return ret;
 }
 
+/*
+ * Deliveries
+ */
+
+/* From can be forged (C5), so what strangers send must not block or unblock
+   anybody, wherever a script files it. */
+#define COI_CONTACTS_KEYWORD_DELIVERED "$COIDelivered"
+
+static const char *const coi_contacts_delivered_keywords[] = {
+	COI_CONTACTS_KEYWORD_DELIVERED, NULL
+};
+
+bool coi_contacts_mail_was_delivered(struct mail *mail)
+{
+	return str_array_icase_find(mail_get_keywords(mail),
+				    COI_CONTACTS_KEYWORD_DELIVERED);
+}
+
+/* A delivery stores its message by this. */
+static int
+coi_contacts_copy_delivered(struct mail_save_context *ctx, struct mail *mail)
+{
+	struct mailbox *box = ctx->transaction->box;
+	struct coi_contacts_mailbox *cbox = COI_CONTACTS_CONTEXT_REQUIRE(box);
+	struct mail_keywords *delivered, *old = ctx->data.keywords;
+
+	delivered = mailbox_keywords_create_valid(box,
+		coi_contacts_delivered_keywords);
+	if (old == NULL)
+		ctx->data.keywords = delivered;
+	else {
+		ctx->data.keywords = mailbox_keywords_merge(old, delivered);
+		mailbox_keywords_unref(&delivered);
+		mailbox_keywords_unref(&old);
+	}
+	return cbox->module_ctx.super.copy(ctx, mail);
+}
+
+/*
+ * Hooks
+ */
+
 static void coi_contacts_mail_expunge(struct mail *_mail)
 {
 	struct mail_private *mail = container_of(_mail, struct mail_private,
@@ -83,7 +125,8 @@ void coi_contacts_contacts_mail_allocated(struct mail *_mail)
 	struct mail_vfuncs *v = mail->vlast;
 	union mail_module_context *cmail;
 
-	if (COI_CONTACTS_CONTEXT(_mail->box) == NULL)
+	if (COI_CONTACTS_CONTEXT(_mail->box) == NULL ||
+	    coi_user_get(_mail->box->storage->user)->delivering)
 		return;
 	cmail = p_new(mail->pool, union mail_module_context, 1);
 	cmail->super = *v;
@@ -101,7 +144,11 @@ void coi_contacts_contacts_allocated(struct mailbox *box)
 	cbox->look = TRUE;
 	cbox->module_ctx.super = *v;
 	box->vlast = &cbox->module_ctx.super;
-	v->transaction_commit = coi_contacts_transaction_commit;
-	v->sync_deinit = coi_contacts_sync_deinit;
+	if (coi_user_get(box->storage->user)->delivering)
+		v->copy = coi_contacts_copy_delivered;
+	else {
+		v->transaction_commit = coi_contacts_transaction_commit;
+		v->sync_deinit = coi_contacts_sync_deinit;
+	}
 	MODULE_CONTEXT_SET(box, coi_contacts_storage_module, cbox);
 }

@@ -13,6 +13,7 @@
 #include "coi-store.h"
 #include "coi-user.h"
 #include "coi-contacts-index.h"
+#include "coi-contacts-mailbox.h"
 #include "coi-contacts-sync.h"
 
 /* What the messages say about a hash of which one is new or gone. */
@@ -101,22 +102,31 @@ coi_contacts_sync_add(struct coi_contacts_sync *sync, uint32_t uid,
 	coi_contacts_index_add(&sync->index, records, count);
 }
 
+int coi_contacts_read_message(struct mail *mail, pool_t pool,
+			      struct coi_contact_headers *headers_r,
+			      const char **error_r)
+{
+	struct coi_message message;
+
+	i_zero(headers_r);
+	if (coi_message_read(mail, COI_FIELDS_CONTACT, pool, &message,
+			     error_r) < 0)
+		return mail->expunged ? 0 : -1;
+	coi_contact_headers_read(&message.fields, pool, headers_r);
+	/* of the user's own addresses, a profile; or anybody's */
+	if (!headers_r->is_contact || coi_contacts_mail_was_delivered(mail))
+		headers_r->hash_count = 0;
+	return 0;
+}
+
 static int
 coi_contacts_sync_read(struct coi_contacts_sync *sync, struct mail *mail)
 {
-	struct coi_message message;
 	struct coi_contact_headers headers;
 	const char *error;
 
-	i_zero(&headers);
-	if (coi_message_read(mail, COI_FIELDS_CONTACT, pool_datastack_create(),
-			     &message, &error) == 0) {
-		coi_contact_headers_read(&message.fields,
-					 pool_datastack_create(), &headers);
-		/* of the user's own addresses, a profile */
-		if (!headers.is_contact)
-			headers.hash_count = 0;
-	} else if (!mail->expunged) {
+	if (coi_contacts_read_message(mail, pool_datastack_create(), &headers,
+				      &error) < 0) {
 		sync->error = p_strdup(sync->pool, error);
 		return -1;
 	}
@@ -158,15 +168,15 @@ static void coi_contacts_sync_gone(struct coi_contacts_sync *sync)
 		coi_contacts_index_get(&sync->index, i, &record);
 		if (record.uid != uid) {
 			uid = record.uid;
-			gone = !record.dead &&
-				!mail_index_lookup_seq(sync->box->view, uid,
-						       &seq);
-			if (gone)
-				coi_contacts_index_kill(&sync->index, i);
+			gone = !mail_index_lookup_seq(sync->box->view, uid,
+						      &seq);
 		}
-		if (gone)
+		if (gone && !record.dead) {
+			coi_contacts_index_kill(&sync->index, i);
 			coi_contacts_sync_touch(sync, &record);
+		}
 	}
+	coi_contacts_index_count(&sync->index);
 }
 
 /*

@@ -1,7 +1,9 @@
 #ifndef COI_CONTACTS_SYNC_H
 #define COI_CONTACTS_SYNC_H
 
+struct coi_contact_headers;
 struct coi_user;
+struct mail;
 
 /* See `catch_up' of struct coi_contacts_vfuncs.
 
@@ -11,5 +13,12 @@ struct coi_user;
    whoever is killed meanwhile, or does the same at the same time, leaves
    nothing undone, and what has been done already changes nothing. */
 int coi_contacts_catch_up(struct coi_user *cuser);
+
+/* What a message in Contacts says. It names nobody if it is no contact message,
+   was delivered (C5), or is gone. Returns 0, or -1 with *error_r (data stack)
+   for the log. */
+int coi_contacts_read_message(struct mail *mail, pool_t pool,
+			      struct coi_contact_headers *headers_r,
+			      const char **error_r);
 
 #endif

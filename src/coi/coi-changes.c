@@ -27,8 +27,8 @@ struct coi_entry_change {
 
 	/* found out at the commit; NULL: no entry */
 	const char *old, *new;
-	/* the contact is, or may be, blocked then */
-	bool blocked;
+	/* the contact was blocked, it is (or may be) blocked then */
+	bool was_blocked, blocked;
 	/* it has been written */
 	bool changed;
 };
@@ -41,6 +41,8 @@ struct coi_changes_transaction {
 	ARRAY(struct coi_entry_change) entries;
 	/* what the configuration was */
 	struct coi_config old_config;
+	/* the messages of contacts say what the entries are about to say */
+	bool messages_set;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(coi_changes_module,
@@ -188,6 +190,20 @@ coi_changes_judge_entry(struct mailbox *box, struct coi_user *cuser,
 	return 0;
 }
 
+/* Was the contact blocked before the change? What cannot be read is not. */
+static bool
+coi_changes_was_blocked(struct coi_user *cuser,
+			const struct coi_entry_change *change)
+{
+	struct coi_entry_verdict verdict;
+	const char *error;
+
+	return change->class == COI_ENTRY_CONTACT && change->old != NULL &&
+		coi_contacts_get(cuser)->judge(change->class, "", change->old,
+			NULL, ioloop_time, &verdict, &error) == 0 &&
+		verdict.blocked;
+}
+
 /* Finds out what the entry is and what it is to become. */
 static int
 coi_changes_look_at_entry(struct mailbox *box, struct coi_user *cuser,
@@ -215,6 +231,7 @@ coi_changes_look_at_entry(struct mailbox *box, struct coi_user *cuser,
 		return -1;
 	change->new = p_strdup(ct->pool, verdict.stored);
 	change->blocked = verdict.blocked;
+	change->was_blocked = coi_changes_was_blocked(cuser, change);
 	return 0;
 }
 
@@ -239,36 +256,42 @@ coi_changes_look_at_entries(struct mailbox *box, struct coi_user *cuser,
  * How many there are
  */
 
-static unsigned int
-coi_changes_count_new(const struct coi_changes_transaction *ct,
-		      enum coi_entry_class class, bool *from_client_r)
+/* Whether there will be an entry just before this change: one SETMETADATA may
+   have several of the same. */
+static bool
+coi_changes_had_entry(const struct coi_changes_transaction *ct,
+		      const struct coi_entry_change *change)
+{
+	const struct coi_entry_change *first = array_front(&ct->entries);
+	const struct coi_entry_change *earlier;
+
+	for (earlier = change; earlier-- > first; ) {
+		if (earlier->class == change->class &&
+		    strcmp(earlier->hash, change->hash) == 0)
+			return earlier->new != NULL;
+	}
+	return change->old != NULL;
+}
+
+/* How many entries of the class there will be more, or less. */
+static int
+coi_changes_count_class(const struct coi_changes_transaction *ct,
+			enum coi_entry_class class, bool *from_client_r)
 {
 	const struct coi_entry_change *change;
-	unsigned int count = 0;
+	int count = 0;
+	bool had;
 
 	*from_client_r = FALSE;
 	array_foreach(&ct->entries, change) {
-		if (change->class != class || change->old != NULL ||
-		    change->new == NULL)
+		if (change->class != class)
 			continue;
-		count++;
+		/* many at once are the server's, each another */
+		had = change->source == COI_CHANGE_SERVER ?
+			change->old != NULL : coi_changes_had_entry(ct, change);
+		count += (change->new != NULL ? 1 : 0) - (had ? 1 : 0);
 		if (change->source == COI_CHANGE_CLIENT)
 			*from_client_r = TRUE;
-	}
-	return count;
-}
-
-static unsigned int
-coi_changes_count_removed(const struct coi_changes_transaction *ct,
-			  enum coi_entry_class class)
-{
-	const struct coi_entry_change *change;
-	unsigned int count = 0;
-
-	array_foreach(&ct->entries, change) {
-		if (change->class == class && change->old != NULL &&
-		    change->new == NULL)
-			count++;
 	}
 	return count;
 }
@@ -279,14 +302,14 @@ coi_changes_count_class_up(struct mailbox *box, struct coi_user *cuser,
 			   enum coi_entry_class class)
 {
 	bool from_client;
-	unsigned int count = coi_changes_count_new(ct, class, &from_client);
+	int count = coi_changes_count_class(ct, class, &from_client);
 	/* S43: no limit of ours makes dsync or the server lose anything */
 	unsigned int max = !from_client ? 0 : class == COI_ENTRY_CONTACT ?
 		cuser->set->coi_contacts_max : cuser->set->coi_groups_max;
 	const char *error;
 	int ret;
 
-	if (count == 0)
+	if (count <= 0)
 		return 0;
 	ret = coi_entries_count_up(cuser->store, class, count, max, &error);
 	if (ret == 0) {
@@ -317,14 +340,15 @@ coi_changes_count_down(struct coi_user *cuser,
 		       struct coi_changes_transaction *ct)
 {
 	enum coi_entry_class class;
-	unsigned int count;
+	bool from_client;
 	const char *error;
+	int count;
 
 	for (class = 0; class < COI_ENTRY_CLASS_COUNT; class++) {
-		count = coi_changes_count_removed(ct, class);
+		count = coi_changes_count_class(ct, class, &from_client);
 		/* too high a number does no harm */
-		if (count > 0 &&
-		    coi_entries_count_down(cuser->store, class, count,
+		if (count < 0 &&
+		    coi_entries_count_down(cuser->store, class, -count,
 					   &error) < 0) {
 			e_error(coi_user_get_event(cuser),
 				"Counting entries failed: %s", error);
@@ -354,29 +378,6 @@ coi_changes_write_entry(struct mailbox *box, struct coi_user *cuser,
 	return 0;
 }
 
-/* C6: the messages of a contact come before its entry, which follows them
-   whatever happens in between. */
-static int
-coi_changes_write_messages(struct mailbox *box, struct coi_user *cuser,
-			   const struct coi_entry_change *change)
-{
-	const struct coi_contacts_vfuncs *v;
-	enum mail_error error;
-	const char *errstr;
-
-	if (change->class != COI_ENTRY_CONTACT ||
-	    change->source != COI_CHANGE_CLIENT)
-		return 0;
-	v = coi_contacts_get(cuser);
-	i_assert(v != NULL);
-	if (v->set_blocked(cuser, change->hash, change->blocked,
-			   &error, &errstr) < 0) {
-		mail_storage_set_error(box->storage, error, errstr);
-		return -1;
-	}
-	return 0;
-}
-
 static int
 coi_changes_write_entries(struct mailbox *box, struct coi_user *cuser,
 			  struct coi_changes_transaction *ct)
@@ -386,15 +387,68 @@ coi_changes_write_entries(struct mailbox *box, struct coi_user *cuser,
 
 	array_foreach_modifiable(&ct->entries, change) {
 		T_BEGIN {
-			ret = coi_changes_write_messages(box, cuser, change);
-			if (ret == 0) {
-				ret = coi_changes_write_entry(box, cuser,
-							      change);
-			}
+			ret = coi_changes_write_entry(box, cuser, change);
 		} T_END;
 		if (ret < 0)
 			return -1;
 	}
+	return 0;
+}
+
+/*
+ * Messages
+ */
+
+ARRAY_DEFINE_TYPE(coi_contact_block, struct coi_contact_block);
+
+/* Of two changes of a contact the last one counts, or for `undo' the first. */
+static void
+coi_changes_add_block(ARRAY_TYPE(coi_contact_block) *blocks,
+		      const struct coi_entry_change *change, bool undo)
+{
+	struct coi_contact_block *block;
+
+	if (change->class != COI_ENTRY_CONTACT ||
+	    change->source != COI_CHANGE_CLIENT)
+		return;
+	array_foreach_modifiable(blocks, block) {
+		if (strcmp(block->hash, change->hash) == 0) {
+			if (!undo)
+				block->blocked = change->blocked;
+			return;
+		}
+	}
+	block = array_append_space(blocks);
+	block->hash = change->hash;
+	block->blocked = undo ? change->was_blocked : change->blocked;
+}
+
+/* Makes the messages say what the entries are about to say, or what they said
+   before. They come first: what is killed then is made good by the next one who
+   looks at the messages. */
+static int
+coi_changes_set_messages(struct mailbox *box, struct coi_user *cuser,
+			 struct coi_changes_transaction *ct, bool undo)
+{
+	ARRAY_TYPE(coi_contact_block) blocks;
+	const struct coi_contact_block *list;
+	const struct coi_entry_change *change;
+	enum mail_error error;
+	const char *errstr;
+	unsigned int count;
+
+	t_array_init(&blocks, 4);
+	array_foreach(&ct->entries, change)
+		coi_changes_add_block(&blocks, change, undo);
+	list = array_get(&blocks, &count);
+	if (count == 0)
+		return 0;
+	if (coi_contacts_get(cuser)->set_blocked(cuser, list, count, &error,
+						 &errstr) < 0) {
+		mail_storage_set_error(box->storage, error, errstr);
+		return -1;
+	}
+	ct->messages_set = TRUE;
 	return 0;
 }
 
@@ -404,6 +458,7 @@ coi_changes_apply_entries(struct mailbox *box, struct coi_user *cuser,
 {
 	if (coi_changes_look_at_entries(box, cuser, ct) < 0 ||
 	    coi_changes_count_up(box, cuser, ct) < 0 ||
+	    coi_changes_set_messages(box, cuser, ct, FALSE) < 0 ||
 	    coi_changes_write_entries(box, cuser, ct) < 0)
 		return -1;
 	coi_changes_count_down(cuser, ct);
@@ -511,6 +566,20 @@ coi_changes_undo_entries(struct coi_user *cuser,
 	}
 }
 
+/* The client hears of what went wrong first. */
+static void
+coi_changes_undo(struct mailbox *box, struct coi_user *cuser,
+		 struct coi_changes_transaction *ct)
+{
+	mail_storage_last_error_push(box->storage);
+	/* that is logged where it happens */
+	if (ct->messages_set)
+		(void)coi_changes_set_messages(box, cuser, ct, TRUE);
+	mail_storage_last_error_pop(box->storage);
+	coi_changes_undo_entries(cuser, ct);
+	coi_changes_undo_config(cuser, ct);
+}
+
 /* With the store locked. */
 static int
 coi_changes_commit_locked(struct mailbox_transaction_context *t,
@@ -530,8 +599,7 @@ coi_changes_commit_locked(struct mailbox_transaction_context *t,
 		cbox->super.transaction_rollback(t);
 	else if (cbox->super.transaction_commit(t, changes_r) == 0)
 		return 0;
-	coi_changes_undo_entries(cuser, ct);
-	coi_changes_undo_config(cuser, ct);
+	coi_changes_undo(box, cuser, ct);
 	return -1;
 }
 

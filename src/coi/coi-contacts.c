@@ -42,10 +42,12 @@ coi_contacts_get_for_mailbox(struct mailbox *box)
 	struct mail_namespace *ns = mailbox_get_namespace(box);
 	struct coi_user *cuser;
 
-	if (ns->type != MAIL_NAMESPACE_TYPE_PRIVATE)
+	if (ns->type != MAIL_NAMESPACE_TYPE_PRIVATE || box->inbox_user)
 		return NULL;
-	cuser = coi_user_get_unless_idle(box->storage->user);
-	if (cuser == NULL || cuser->delivering || cuser->user->dsyncing ||
+	/* also in a delivery that is otherwise none of ours: what a script
+	   files into Contacts must be told from what clients store there */
+	cuser = coi_user_get(box->storage->user);
+	if (cuser == NULL || cuser->user->dsyncing ||
 	    !coi_mailboxes_is(cuser, box, COI_MAILBOX_CONTACTS))
 		return NULL;
 	return coi_contacts_get(cuser);

@@ -21,6 +21,12 @@ struct coi_entry_verdict {
 	bool blocked;
 };
 
+/* A contact that is to be blocked, or not. */
+struct coi_contact_block {
+	const char *hash;
+	bool blocked;
+};
+
 struct coi_contacts_vfuncs {
 	/* Judges `value' for `entry', the client's full name for it; `old' is
 	   what is stored (NULL: nothing). Returns 0, or -1 if it is not
@@ -34,11 +40,14 @@ struct coi_contacts_vfuncs {
 	   looked at yet, and those that are gone (C4, C7). Returns 0, or -1
 	   after logging why not; then it happens at the next occasion. */
 	int (*catch_up)(struct coi_user *cuser);
-	/* Makes the messages in Contacts that name `hash' say whether it is
-	   blocked (C6), and writes one if there is none (C1). Returns 0, or -1
-	   with what may be told to the client; the log knows more. */
-	int (*set_blocked)(struct coi_user *cuser, const char *hash,
-			   bool blocked, enum mail_error *error_r,
+	/* Makes the messages in Contacts that name one of the hashes, each of
+	   which stands there once, say whether it is blocked (C6), and writes
+	   one if there is none (C1): all of them, or none. Where a message
+	   names several that shall not be the same, it blocks them. Returns 0,
+	   or -1 with what may be told to the client; the log knows more. */
+	int (*set_blocked)(struct coi_user *cuser,
+			   const struct coi_contact_block *blocks,
+			   unsigned int count, enum mail_error *error_r,
 			   const char **client_error_r);
 
 	/* Does the user block all senders of a message (C4, C5)? `fields' has

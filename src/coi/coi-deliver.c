@@ -40,6 +40,7 @@ coi_deliver_log_error(struct coi_user *cuser, const char *what,
 
 /* What we know of a message and do with it. */
 struct coi_delivery {
+	struct coi_decide_input input;
 	struct coi_decision decision;
 	/* NULL: it belongs to none */
 	const char *group_id;
@@ -62,12 +63,12 @@ static int
 coi_deliver_decide(struct coi_user *cuser, struct mail *src_mail,
 		   struct coi_delivery *delivery_r)
 {
-	struct coi_decide_input input;
+	struct coi_decide_input *input = &delivery_r->input;
 	struct coi_active active;
 	struct coi_message message;
 	const char *error;
 
-	i_zero(&input);
+	i_zero(input);
 	if (coi_user_get_active(cuser, &active) <= 0)
 		return 0;
 	if (coi_message_read(src_mail, active.has_blocked ?
@@ -77,12 +78,12 @@ coi_deliver_decide(struct coi_user *cuser, struct mail *src_mail,
 				      error);
 		return 0;
 	}
-	input.enabled = TRUE;
-	input.filter = active.filter;
-	input.class = message.class;
+	input->enabled = TRUE;
+	input->filter = active.filter;
+	input->class = message.class;
 	if (active.has_blocked)
-		coi_deliver_ask_blocked(cuser, &message, &input);
-	coi_decide(&input, &delivery_r->decision);
+		coi_deliver_ask_blocked(cuser, &message, input);
+	coi_decide(input, &delivery_r->decision);
 	delivery_r->group_id = message.group_id;
 	return delivery_r->decision.chat_keyword ||
 		delivery_r->decision.target != COI_TARGET_DEFAULT ? 1 : 0;
@@ -119,6 +120,16 @@ coi_deliver_log(struct coi_user *cuser, struct mail_deliver_context *ctx,
 /*
  * Into Chats or Blocked
  */
+
+static void
+coi_deliver_log_mailbox_error(struct coi_user *cuser, enum coi_mailbox which,
+			      const char *what, const char *error)
+{
+	e_error(coi_user_get_event(cuser),
+		"Delivering as %s: %s mailbox %s failed: %s",
+		which == COI_MAILBOX_BLOCKED ? "not blocked" : "without COI",
+		what, coi_mailboxes_get_vname(cuser, which), error);
+}
 
 /* Saves into `mailbox'. Returns 0, or -1 with the error's code and its text for the
    log (data stack). */
@@ -169,10 +180,10 @@ coi_deliver_give_up(struct coi_user *cuser, struct mail_deliver_context *ctx,
 		    enum mail_error error, const char *errstr)
 {
 	/* of a full mailbox nobody's log needs to hear */
-	if (error != MAIL_ERROR_NOQUOTA)
-		coi_deliver_log_error(cuser, t_strconcat("saving into ",
-			coi_mailboxes_get_vname(cuser,
-				coi_deliver_mailbox(decision)), NULL), errstr);
+	if (error != MAIL_ERROR_NOQUOTA) {
+		coi_deliver_log_mailbox_error(cuser,
+			coi_deliver_mailbox(decision), "saving into", errstr);
+	}
 	decision->target = COI_TARGET_DEFAULT;
 	ctx->tried_default_save = FALSE;
 	ctx->tempfail_error = NULL;
@@ -215,8 +226,7 @@ coi_deliver_open(struct coi_user *cuser, enum coi_mailbox which)
 	    coi_mailboxes_ensure(cuser, which, &error, &errstr) == 0)
 		ret = mailbox_open(box);
 	if (ret < 0) {
-		coi_deliver_log_error(cuser, t_strconcat(
-			"opening mailbox ", mailbox_get_vname(box), NULL),
+		coi_deliver_log_mailbox_error(cuser, which, "opening",
 			mailbox_get_last_internal_error(box, NULL));
 	}
 	mailbox_free(&box);
@@ -240,22 +250,18 @@ coi_deliver_give_up_storage(struct coi_user *cuser,
 				   error, errstr);
 }
 
-/* Sieve's keep stores into the default mailbox (S38-39). */
+/* Sieve's keep stores into the default mailbox (S38-39), which can be opened. */
 static int
 coi_deliver_next_to(struct coi_user *cuser, struct mail_deliver_context *ctx,
 		    struct coi_decision *decision,
 		    struct mail_storage **storage_r)
 {
 	const char *default_mailbox = ctx->rcpt_default_mailbox;
-	enum coi_mailbox which = coi_deliver_mailbox(decision);
 	int ret;
 
-	if (coi_deliver_open(cuser, which) < 0) {
-		decision->target = COI_TARGET_DEFAULT;
-		return coi_deliver_next(ctx, storage_r);
-	}
 	ctx->rcpt_default_mailbox =
-		p_strdup(ctx->pool, coi_mailboxes_get_vname(cuser, which));
+		p_strdup(ctx->pool, coi_mailboxes_get_vname(cuser,
+					coi_deliver_mailbox(decision)));
 	ret = coi_deliver_next(ctx, storage_r);
 	if (ret > 0 || ctx->saved_mail)
 		return ret;
@@ -270,38 +276,61 @@ coi_deliver_next_to(struct coi_user *cuser, struct mail_deliver_context *ctx,
 		coi_deliver_save(cuser, ctx, decision, storage_r);
 }
 
+static int
+coi_deliver_to_chats(struct coi_user *cuser, struct mail_deliver_context *ctx,
+		     struct coi_decision *decision,
+		     struct mail_storage **storage_r)
+{
+	if (coi_deliver_next == NULL)
+		return coi_deliver_save(cuser, ctx, decision, storage_r);
+	if (coi_deliver_open(cuser, COI_MAILBOX_CHATS) == 0)
+		return coi_deliver_next_to(cuser, ctx, decision, storage_r);
+	decision->target = COI_TARGET_DEFAULT;
+	return coi_deliver_next(ctx, storage_r);
+}
+
+static int
+coi_deliver_to_unblocked(struct coi_user *cuser,
+			 struct mail_deliver_context *ctx,
+			 struct coi_decision *decision,
+			 struct mail_storage **storage_r)
+{
+	return decision->target == COI_TARGET_CHATS ?
+		coi_deliver_to_chats(cuser, ctx, decision, storage_r) :
+		coi_deliver_call_next(ctx, storage_r);
+}
+
 /* No script of the user's or the admin's runs, unless the admin says so: there
    is one hook for all of them. Should Blocked not take the message, it is
    delivered as if it were not blocked (C5). */
 static int
 coi_deliver_to_blocked(struct coi_user *cuser,
 		       struct mail_deliver_context *ctx,
-		       struct coi_decision *decision,
+		       struct coi_delivery *delivery,
 		       struct mail_storage **storage_r)
 {
+	struct coi_decision *decision = &delivery->decision;
+	bool sieve = coi_deliver_next != NULL && cuser->set->coi_blocked_sieve;
+	bool opened = !sieve ||
+		coi_deliver_open(cuser, COI_MAILBOX_BLOCKED) == 0;
 	int ret;
 
-	if (coi_deliver_next != NULL && cuser->set->coi_blocked_sieve)
-		return coi_deliver_next_to(cuser, ctx, decision, storage_r);
-	ret = coi_deliver_save(cuser, ctx, decision, storage_r);
-	return ret != 0 ? ret : coi_deliver_call_next(ctx, storage_r);
-}
-
-static int
-coi_deliver_to(struct coi_user *cuser, struct mail_deliver_context *ctx,
-	       struct coi_decision *decision, struct mail_storage **storage_r)
-{
-	switch (decision->target) {
-	case COI_TARGET_DEFAULT:
-		break;
-	case COI_TARGET_BLOCKED:
-		return coi_deliver_to_blocked(cuser, ctx, decision, storage_r);
-	case COI_TARGET_CHATS:
-		return coi_deliver_next == NULL ?
-			coi_deliver_save(cuser, ctx, decision, storage_r) :
-			coi_deliver_next_to(cuser, ctx, decision, storage_r);
+	if (opened) {
+		ret = sieve ?
+			coi_deliver_next_to(cuser, ctx, decision, storage_r) :
+			coi_deliver_save(cuser, ctx, decision, storage_r);
+		if (ret != 0 || decision->target == COI_TARGET_BLOCKED)
+			return ret;
 	}
-	return coi_deliver_call_next(ctx, storage_r);
+	delivery->input.blocked = FALSE;
+	coi_decide(&delivery->input, decision);
+	if (!sieve || !opened) {
+		return coi_deliver_to_unblocked(cuser, ctx, decision,
+						storage_r);
+	}
+	/* the scripts have run: what is left is their keep */
+	return decision->target == COI_TARGET_DEFAULT ? 0 :
+		coi_deliver_save(cuser, ctx, decision, storage_r);
 }
 
 /* C9: what arrives keeps name and participants of a group up to date. The mail
@@ -329,13 +358,16 @@ static int
 coi_deliver_act(struct coi_user *cuser, struct mail_deliver_context *ctx,
 		struct coi_delivery *delivery, struct mail_storage **storage_r)
 {
-	bool blocked = delivery->decision.target == COI_TARGET_BLOCKED;
+	struct coi_decision *decision = &delivery->decision;
 	int ret;
 
-	cuser->delivering_chat = delivery->decision.chat_keyword;
-	ret = coi_deliver_to(cuser, ctx, &delivery->decision, storage_r);
-	coi_deliver_log(cuser, ctx, &delivery->decision, ret);
-	if (ret >= 0 && delivery->group_id != NULL && !blocked)
+	cuser->delivering_chat = decision->chat_keyword;
+	ret = decision->target == COI_TARGET_BLOCKED ?
+		coi_deliver_to_blocked(cuser, ctx, delivery, storage_r) :
+		coi_deliver_to_unblocked(cuser, ctx, decision, storage_r);
+	coi_deliver_log(cuser, ctx, decision, ret);
+	if (ret >= 0 && delivery->group_id != NULL &&
+	    decision->reason != COI_REASON_BLOCKED)
 		coi_deliver_tell_group(cuser, ctx->src_mail);
 	return ret;
 }

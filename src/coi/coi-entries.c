@@ -63,20 +63,24 @@ int coi_entries_count(struct coi_store *store, enum coi_entry_class class,
 	return coi_entries_iter_deinit(&iter, error_r);
 }
 
-/* Returns a number that is not lower than the true one. */
-static int
+/* Returns FALSE if there is no number, or none that we wrote. */
+static bool
 coi_entries_count_read(struct coi_store *store, enum coi_entry_class class,
-		       unsigned int *count_r, const char **error_r)
+		       unsigned int *count_r)
 {
 	buffer_t *buf = t_buffer_create(COI_ENTRIES_COUNT_MAX_BYTES + 1);
-	const char *end;
+	const char *end, *error;
 
-	if (coi_store_read(store, coi_entries_count_key(class),
-			   COI_ENTRIES_COUNT_MAX_BYTES, buf, error_r) > 0 &&
-	    str_parse_uint(str_c(buf), count_r, &end) == 0 &&
-	    strcmp(end, "\n") == 0)
-		return 0;
-	return coi_entries_count(store, class, count_r, error_r);
+	return coi_store_read(store, coi_entries_count_key(class),
+			      COI_ENTRIES_COUNT_MAX_BYTES, buf, &error) > 0 &&
+		str_parse_uint(str_c(buf), count_r, &end) == 0 &&
+		strcmp(end, "\n") == 0;
+}
+
+static bool
+coi_entries_fit(unsigned int old, unsigned int count, unsigned int max)
+{
+	return old <= UINT_MAX - count && (max == 0 || old + count <= max);
 }
 
 int coi_entries_count_up(struct coi_store *store, enum coi_entry_class class,
@@ -85,13 +89,13 @@ int coi_entries_count_up(struct coi_store *store, enum coi_entry_class class,
 {
 	unsigned int old;
 
-	if (coi_entries_count_read(store, class, &old, error_r) < 0)
-		return -1;
-	if (max != 0 && old + count > max &&
-	    coi_entries_count(store, class, &old, error_r) < 0)
-		return -1;
-	if (max != 0 && old + count > max)
-		return 0;
+	if (!coi_entries_count_read(store, class, &old) ||
+	    !coi_entries_fit(old, count, max)) {
+		if (coi_entries_count(store, class, &old, error_r) < 0)
+			return -1;
+		if (!coi_entries_fit(old, count, max))
+			return 0;
+	}
 	return coi_entries_count_write(store, class, old + count,
 				       error_r) < 0 ? -1 : 1;
 }
@@ -101,8 +105,9 @@ int coi_entries_count_down(struct coi_store *store, enum coi_entry_class class,
 {
 	unsigned int old;
 
-	if (coi_entries_count_read(store, class, &old, error_r) < 0)
-		return -1;
+	/* without a number there is nothing to lower: the next one counts */
+	if (!coi_entries_count_read(store, class, &old))
+		return 0;
 	return coi_entries_count_write(store, class, old - I_MIN(count, old),
 				       error_r);
 }

@@ -349,6 +349,23 @@ coi_metadata_attribute_iter_deinit(struct mailbox_attribute_iter *_iter)
  * Set
  */
 
+/* In pieces: the stream's own buffer may be smaller. */
+static void
+coi_metadata_read_stream(struct istream *input, size_t max_bytes,
+			 string_t *dest)
+{
+	const unsigned char *data;
+	size_t size;
+
+	i_stream_seek(input, 0);
+	while (str_len(dest) < max_bytes &&
+	       i_stream_read_more(input, &data, &size) > 0) {
+		size = I_MIN(size, max_bytes - str_len(dest));
+		str_append_data(dest, data, size);
+		i_stream_skip(input, size);
+	}
+}
+
 /* Returns the value that was sent, NULL for NIL. Of one longer than `max_bytes'
    only the beginning is read, enough to be refused. NUL becomes another
    character that no valid value has. */
@@ -357,30 +374,28 @@ coi_metadata_read_value(struct mail_storage *storage,
 			const struct mail_attribute_value *value,
 			size_t max_bytes, const char **value_r)
 {
-	const unsigned char *data;
-	char *copy;
-	size_t size, i;
+	string_t *str;
+	unsigned char *copy;
+	size_t i;
 
 	if (value->value_stream == NULL) {
 		*value_r = value->value;
 		return 0;
 	}
-	i_stream_seek(value->value_stream, 0);
-	(void)i_stream_read_bytes(value->value_stream, &data, &size,
-				  max_bytes + 1);
+	str = t_str_new(256);
+	coi_metadata_read_stream(value->value_stream, max_bytes + 1, str);
 	if (value->value_stream->stream_errno != 0) {
 		mail_storage_set_critical(storage, "coi: read(%s) failed: %s",
 			i_stream_get_name(value->value_stream),
 			i_stream_get_error(value->value_stream));
 		return -1;
 	}
-	size = I_MIN(size, max_bytes + 1);
-	/* @UNSAFE */
-	copy = t_malloc_no0(size + 1);
-	for (i = 0; i < size; i++)
-		copy[i] = data[i] == '\0' ? '\x01' : data[i];
-	copy[size] = '\0';
-	*value_r = copy;
+	copy = buffer_get_modifiable_data(str, NULL);
+	for (i = 0; i < str_len(str); i++) {
+		if (copy[i] == '\0')
+			copy[i] = '\x01';
+	}
+	*value_r = str_c(str);
 	return 0;
 }
 

@@ -39,10 +39,14 @@ bool coi_contact_index_read_header(const unsigned char *data, size_t size,
 	header_r->last_uid = le32_to_cpu_unaligned(data + 8);
 	header_r->record_count = le32_to_cpu_unaligned(data + 12);
 	header_r->dead_count = le32_to_cpu_unaligned(data + 16);
+	/* every message has a record; (uint32_t)-1 is no UID */
 	return header_r->record_count <=
 		(file_size - COI_CONTACT_INDEX_HEADER_BYTES) /
 		COI_CONTACT_INDEX_RECORD_BYTES &&
-		header_r->dead_count <= header_r->record_count;
+		header_r->dead_count <= header_r->record_count &&
+		header_r->message_count <=
+		header_r->record_count - header_r->dead_count &&
+		header_r->last_uid != (uint32_t)-1;
 }
 
 void coi_contact_index_append_header(buffer_t *dest,
