@@ -13,15 +13,11 @@
 #include "coi-user.h"
 #include "coi-contacts-groups.h"
 
-/* The hashes of the groups that arriving mail has made, a line each, so that
-   not all groups have to be read to find those. Some of them may have become
-   known or be gone meanwhile. */
+/* The hashes of the groups that arriving mail has made, a line each, the one
+   that changed last at the end: so that not all groups have to be read to find
+   those. It names all that are pending; some of what it names may have become
+   known, or be gone. */
 #define COI_STORE_KEY_PENDING "groups.pending"
-
-struct coi_pending {
-	ARRAY_TYPE(const_string) hashes;
-	ARRAY(struct coi_group) groups;
-};
 
 /* Returns 1, 0 if there is none, -1 on error. */
 static int
@@ -48,51 +44,132 @@ coi_groups_read(struct coi_user *cuser, const char *hash,
  * Pending groups
  */
 
-/* Adds it if it is pending still. */
-static int
-coi_pending_add(struct coi_user *cuser, struct coi_pending *pending,
-		const char *hash, const char **error_r)
+/* Only the beginning is read: a stranger chooses how long it is. */
+static bool coi_pending_is(struct coi_user *cuser, const char *hash)
+{
+	buffer_t *buf = t_buffer_create(COI_GROUP_VALUE_HEAD_BYTES);
+	const char *error;
+	size_t size;
+
+	/* of one that cannot be read, its own messages complain */
+	return coi_store_read_part(cuser->store,
+				   coi_entry_store_key(COI_ENTRY_GROUP, hash),
+				   COI_GROUP_VALUE_HEAD_BYTES, buf, &size,
+				   &error) > 0 &&
+		coi_group_value_is_pending(buf->data, buf->used);
+}
+
+struct coi_pending_group {
+	const char *hash;
+	time_t modified;
+};
+
+static int coi_pending_group_cmp(const struct coi_pending_group *group1,
+				 const struct coi_pending_group *group2)
+{
+	if (group1->modified != group2->modified)
+		return group1->modified < group2->modified ? -1 : 1;
+	return strcmp(group1->hash, group2->hash);
+}
+
+static bool
+coi_pending_look(struct coi_user *cuser, const char *hash, time_t *modified_r)
 {
 	struct coi_group group;
-	int ret;
+	const char *error;
 
-	ret = coi_groups_read(cuser, hash, &group, error_r);
-	if (ret > 0 && coi_group_is_pending(&group)) {
-		array_push_back(&pending->hashes, &hash);
-		array_push_back(&pending->groups, &group);
-	}
-	return ret < 0 ? -1 : 0;
+	if (!coi_pending_is(cuser, hash) ||
+	    coi_groups_read(cuser, hash, &group, &error) <= 0)
+		return FALSE;
+	*modified_r = group.modified;
+	return TRUE;
 }
 
+/* Finds them among all groups. */
 static int
-coi_pending_read(struct coi_user *cuser, struct coi_pending *pending_r,
+coi_pending_find(struct coi_user *cuser, ARRAY_TYPE(const_string) *hashes,
 		 const char **error_r)
 {
-	buffer_t *buf = t_buffer_create(1024);
-	const char *const *lines;
+	struct coi_entries_iter *iter =
+		coi_entries_iter_init(cuser->store, COI_ENTRY_GROUP);
+	ARRAY(struct coi_pending_group) groups;
+	struct coi_pending_group group;
+	const struct coi_pending_group *groupp;
+	bool pending;
 
-	t_array_init(&pending_r->hashes, COI_GROUPS_PENDING_MAX);
-	t_array_init(&pending_r->groups, COI_GROUPS_PENDING_MAX);
-	if (coi_store_read(cuser->store, COI_STORE_KEY_PENDING,
-			   COI_GROUPS_PENDING_MAX * (COI_HASH_LEN + 1), buf,
-			   error_r) < 0)
-		return -1;
-	for (lines = t_strsplit(str_c(buf), "\n"); *lines != NULL; lines++) {
-		if (coi_hash_is_valid(*lines) &&
-		    coi_pending_add(cuser, pending_r, *lines, error_r) < 0)
-			return -1;
+	t_array_init(&groups, COI_GROUPS_PENDING_MAX);
+	while ((group.hash = coi_entries_iter_next(iter)) != NULL) {
+		T_BEGIN {
+			pending = coi_pending_look(cuser, group.hash,
+						   &group.modified);
+		} T_END;
+		if (pending) {
+			group.hash = t_strdup(group.hash);
+			array_push_back(&groups, &group);
+		}
 	}
-	return 0;
+	array_sort(&groups, coi_pending_group_cmp);
+	array_foreach(&groups, groupp)
+		array_push_back(hashes, &groupp->hash);
+	return coi_entries_iter_deinit(&iter, error_r);
+}
+
+/* Returns FALSE if we did not write it. */
+static bool
+coi_pending_parse(const char *text, ARRAY_TYPE(const_string) *hashes)
+{
+	const char *const *lines = t_strsplit(text, "\n");
+
+	for (; lines[0] != NULL && lines[1] != NULL; lines++) {
+		if (!coi_hash_is_valid(lines[0]))
+			return FALSE;
+		array_push_back(hashes, &lines[0]);
+	}
+	return lines[0] != NULL && *lines[0] == '\0';
+}
+
+/* Reads the list; none if it is missing or spoilt. */
+static void
+coi_pending_read_list(struct coi_user *cuser, ARRAY_TYPE(const_string) *hashes)
+{
+	buffer_t *buf = t_buffer_create(4096);
+	const char *error;
+	int ret;
+
+	ret = coi_store_read(cuser->store, COI_STORE_KEY_PENDING,
+			     COI_GROUPS_PENDING_LIST_MAX_BYTES, buf, &error);
+	if (ret > 0 && !coi_pending_parse(str_c(buf), hashes)) {
+		error = t_strdup_printf("%s is no list of groups",
+			coi_store_key_path(cuser->store,
+					   COI_STORE_KEY_PENDING));
+		ret = -1;
+	}
+	if (ret < 0) {
+		array_clear(hashes);
+		e_error(coi_user_get_event(cuser),
+			"Looking through all groups for pending ones: %s",
+			error);
+	}
+}
+
+/* dsync brings groups without the list. */
+static int
+coi_pending_read(struct coi_user *cuser, ARRAY_TYPE(const_string) *hashes,
+		 const char **error_r)
+{
+	coi_pending_read_list(cuser, hashes);
+	return array_count(hashes) > 0 ? 0 :
+		coi_pending_find(cuser, hashes, error_r);
 }
 
 static int
-coi_pending_write(struct coi_user *cuser, const struct coi_pending *pending,
-		  const char **error_r)
+coi_pending_write(struct coi_user *cuser,
+		  const ARRAY_TYPE(const_string) *hashes, const char **error_r)
 {
-	string_t *str = t_str_new(1024);
+	string_t *str = t_str_new(4096);
 	const char *hash;
 
-	array_foreach_elem(&pending->hashes, hash) {
+	array_foreach_elem(hashes, hash) {
 		str_append(str, hash);
 		str_append_c(str, '\n');
 	}
@@ -100,26 +177,60 @@ coi_pending_write(struct coi_user *cuser, const struct coi_pending *pending,
 			       str_data(str), str_len(str), error_r);
 }
 
-/* Notes a new pending group, at the expense of the oldest one if there are too
-   many. */
+static void
+coi_pending_drop(ARRAY_TYPE(const_string) *hashes, const char *hash)
+{
+	unsigned int i;
+
+	for (i = array_count(hashes); i-- > 0; ) {
+		if (strcmp(array_idx_elem(hashes, i), hash) == 0)
+			array_delete(hashes, i, 1);
+	}
+}
+
+/* Drops those that are not pending any more. */
+static void
+coi_pending_drop_others(struct coi_user *cuser,
+			ARRAY_TYPE(const_string) *hashes)
+{
+	unsigned int i;
+	bool pending;
+
+	for (i = array_count(hashes); i-- > 0; ) {
+		T_BEGIN {
+			pending = coi_pending_is(cuser,
+						 array_idx_elem(hashes, i));
+		} T_END;
+		if (!pending)
+			array_delete(hashes, i, 1);
+	}
+}
+
+/* Notes a pending group that is to change, at the expense of those that have
+   not changed for the longest time if there are too many. These stay in the
+   list: whatever is killed now, it names all pending ones. */
 static int
 coi_pending_note(struct coi_user *cuser, struct coi_metadata_update *update,
 		 const char *hash, const char **error_r)
 {
-	struct coi_pending pending;
-	const struct coi_group *groups;
-	unsigned int count, idx;
+	ARRAY_TYPE(const_string) hashes;
+	unsigned int i, count;
 
-	if (coi_pending_read(cuser, &pending, error_r) < 0)
+	t_array_init(&hashes, COI_GROUPS_PENDING_MAX + 2);
+	if (coi_pending_read(cuser, &hashes, error_r) < 0)
 		return -1;
-	groups = array_get(&pending.groups, &count);
-	if (coi_group_find_evicted(groups, count, &idx)) {
+	coi_pending_drop(&hashes, hash);
+	if (array_count(&hashes) >= COI_GROUPS_PENDING_MAX)
+		coi_pending_drop_others(cuser, &hashes);
+	count = array_count(&hashes);
+	array_push_back(&hashes, &hash);
+	if (coi_pending_write(cuser, &hashes, error_r) < 0)
+		return -1;
+	for (i = 0; i + COI_GROUPS_PENDING_MAX <= count; i++) {
 		coi_metadata_update_entry(update, COI_ENTRY_GROUP,
-			array_idx_elem(&pending.hashes, idx), NULL);
-		array_delete(&pending.hashes, idx, 1);
+					  array_idx_elem(&hashes, i), NULL);
 	}
-	array_push_back(&pending.hashes, &hash);
-	return coi_pending_write(cuser, &pending, error_r);
+	return 0;
 }
 
 /*
@@ -164,7 +275,7 @@ coi_groups_change(struct coi_user *cuser,
 					  arrival->hash, NULL);
 		return 0;
 	}
-	if (!arrival->have_old && coi_group_is_pending(&arrival->group) &&
+	if (coi_group_is_pending(&arrival->group) &&
 	    coi_pending_note(cuser, update, arrival->hash, error_r) < 0)
 		return -1;
 	coi_group_format(&arrival->group, value);

@@ -4,6 +4,7 @@
 #include "coi-admin.h"
 #include "coi-mailboxes.h"
 #include "coi-message.h"
+#include "coi-store.h"
 
 static int
 coi_admin_classify(struct mail *mail, struct coi_class *class_r,
@@ -18,10 +19,16 @@ coi_admin_classify(struct mail *mail, struct coi_class *class_r,
 	return 0;
 }
 
+static int coi_admin_erase(struct coi_user *cuser, const char **error_r)
+{
+	return coi_store_erase(cuser->store, error_r);
+}
+
 const struct coi_admin_vfuncs coi_plugin_admin = {
 	.user_get = coi_user_get,
 	.get_active_filter = coi_user_get_active_filter,
 	.mailbox_alloc = coi_mailboxes_alloc,
 	.classify = coi_admin_classify,
 	.move = coi_seen_move_unseen_too,
+	.erase = coi_admin_erase,
 };

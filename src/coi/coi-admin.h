@@ -30,6 +30,8 @@ struct coi_admin_vfuncs {
 	/* coi_seen_move_unseen_too() */
 	void (*move)(struct mailbox *inbox, const ARRAY_TYPE(seq_range) *uids,
 		     struct coi_seen_result *result_r);
+	/* coi_store_erase() */
+	int (*erase)(struct coi_user *cuser, const char **error_r);
 };
 
 /* The name by which it is looked up. */

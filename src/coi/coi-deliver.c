@@ -334,7 +334,7 @@ coi_deliver_to_blocked(struct coi_user *cuser,
 }
 
 /* C9: what arrives keeps name and participants of a group up to date. The mail
-   is stored already, whatever happens here. */
+   is stored already, or core is about to do so. */
 static void
 coi_deliver_tell_group(struct coi_user *cuser, struct mail *src_mail)
 {
@@ -362,11 +362,14 @@ coi_deliver_act(struct coi_user *cuser, struct mail_deliver_context *ctx,
 	int ret;
 
 	cuser->delivering_chat = decision->chat_keyword;
+	cuser->delivery_stored = FALSE;
 	ret = decision->target == COI_TARGET_BLOCKED ?
 		coi_deliver_to_blocked(cuser, ctx, delivery, storage_r) :
 		coi_deliver_to_unblocked(cuser, ctx, decision, storage_r);
 	coi_deliver_log(cuser, ctx, decision, ret);
-	if (ret >= 0 && delivery->group_id != NULL &&
+	/* what a script discards or rejects has not arrived */
+	if ((ret == 0 || (ret > 0 && cuser->delivery_stored)) &&
+	    delivery->group_id != NULL &&
 	    decision->reason != COI_REASON_BLOCKED)
 		coi_deliver_tell_group(cuser, ctx->src_mail);
 	return ret;

@@ -599,15 +599,21 @@ int coi_metadata_update_commit(struct coi_metadata_update **_update)
 {
 	struct coi_metadata_update *update = *_update;
 	int ret = update->failed ? -1 : 0;
+	enum mail_error error;
+	const char *errstr;
 
 	*_update = NULL;
 	if (update->t != NULL &&
 	    mailbox_transaction_commit(&update->t) < 0)
 		ret = -1;
 	if (ret < 0) {
-		e_error(coi_user_get_event(update->cuser),
-			"Changing contacts or groups failed: %s",
-			mailbox_get_last_internal_error(update->inbox, NULL));
+		errstr = mailbox_get_last_internal_error(update->inbox, &error);
+		/* other errors were logged where they happened */
+		if (error != MAIL_ERROR_TEMP) {
+			e_error(coi_user_get_event(update->cuser),
+				"Changing contacts or groups failed: %s",
+				errstr);
+		}
 	}
 	if (update->inbox != NULL)
 		mailbox_free(&update->inbox);

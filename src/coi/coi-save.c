@@ -72,10 +72,14 @@ static int coi_save_copy(struct mail_save_context *ctx, struct mail *mail)
 {
 	struct mailbox *box = ctx->transaction->box;
 	union mailbox_module_context *sbox = COI_SAVE_CONTEXT(box);
+	struct coi_user *cuser = coi_save_get_user(box);
 
-	if (ctx->saving && coi_save_get_user(box)->delivering_chat)
+	if (ctx->saving && cuser->delivering_chat)
 		coi_save_add_keyword(ctx);
-	return sbox->super.copy(ctx, mail);
+	if (sbox->super.copy(ctx, mail) < 0)
+		return -1;
+	cuser->delivery_stored = TRUE;
+	return 0;
 }
 
 /*

@@ -7,6 +7,7 @@
 #include "mkdir-parents.h"
 #include "read-full.h"
 #include "safe-mkstemp.h"
+#include "unlink-directory.h"
 #include "write-full.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
@@ -17,6 +18,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/stat.h>
 
@@ -390,6 +392,9 @@ static int coi_store_create_lock(struct coi_store *store, const char **error_r)
 		.mode = perm.file_create_mode,
 		.gid = perm.file_create_gid,
 		.gid_origin = perm.file_create_gid_origin,
+		/* somebody may erase the store at this moment */
+		.mkdir_mode = perm.dir_create_mode,
+		.mkdir_gid = perm.file_create_gid,
 	};
 	return mail_storage_lock_create(
 		coi_store_key_path(store, COI_STORE_LOCK_FNAME), &lock_set,
@@ -417,4 +422,128 @@ void coi_store_unlock(struct coi_store *store)
 
 	if (--store->lock_count == 0)
 		file_lock_free(&store->lock);
+}
+
+/*
+ * Erasing
+ */
+
+/* Others who want the lock make a file with a name that begins like the lock's,
+   and must find it again a moment later. What is old a killed process has
+   left. */
+static bool coi_store_may_be_needed(const char *name, const struct stat *st)
+{
+	return strncmp(name, COI_STORE_LOCK_FNAME,
+		       strlen(COI_STORE_LOCK_FNAME)) == 0 &&
+		st->st_mtime + COI_STORE_LOCK_TIMEOUT_SECS > time(NULL);
+}
+
+static int
+coi_store_erase_file(struct coi_store *store, const char *name,
+		     const char **error_r)
+{
+	const char *path = coi_store_key_path(store, name);
+	struct stat st;
+
+	if (lstat(path, &st) < 0) {
+		*error_r = t_strdup_printf("lstat(%s) failed: %m", path);
+		return errno == ENOENT ? 0 : -1;
+	}
+	if (S_ISDIR(st.st_mode)) {
+		return unlink_directory(path, UNLINK_DIRECTORY_FLAG_RMDIR,
+					error_r);
+	}
+	if (!coi_store_may_be_needed(name, &st) &&
+	    unlink(path) < 0 && errno != ENOENT) {
+		*error_r = t_strdup_printf("unlink(%s) failed: %m", path);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+coi_store_erase_files(struct coi_store *store, const char **error_r)
+{
+	DIR *dir = opendir(store->dir);
+	struct dirent *entry;
+	int ret = 0;
+
+	if (dir == NULL) {
+		*error_r = t_strdup_printf("opendir(%s) failed: %m", store->dir);
+		return -1;
+	}
+	for (errno = 0; ret == 0 && (entry = readdir(dir)) != NULL; errno = 0) {
+		if (strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0 &&
+		    strcmp(entry->d_name, COI_STORE_LOCK_FNAME) != 0) {
+			ret = coi_store_erase_file(store, entry->d_name,
+						   error_r);
+		}
+	}
+	if (ret == 0 && errno != 0) {
+		*error_r = t_strdup_printf("readdir(%s) failed: %m", store->dir);
+		ret = -1;
+	}
+	(void)closedir(dir);
+	return ret;
+}
+
+/* Unlocks, and removes the directory. The lock's file goes first, so that nobody
+   gets the lock who waits for it: they make a new one. Returns as rmdir(). */
+static int coi_store_unlock_for_good(struct coi_store *store)
+{
+	int ret;
+
+	i_assert(store->lock_count == 1);
+
+	file_lock_set_unlink_on_free(store->lock, FALSE);
+	i_unlink(coi_store_key_path(store, COI_STORE_LOCK_FNAME));
+	ret = rmdir(store->dir);
+	coi_store_unlock(store);
+	/* NFS keeps a file that is still open, under another name */
+	return ret == 0 ? 0 : rmdir(store->dir);
+}
+
+/* Returns 1 if the store is no more, 0 if somebody else has begun a new one, -1
+   on error. */
+static int coi_store_try_erase(struct coi_store *store, const char **error_r)
+{
+	if (coi_store_lock(store, error_r) < 0)
+		return -1;
+	if (coi_store_erase_files(store, error_r) < 0) {
+		coi_store_unlock(store);
+		return -1;
+	}
+	if (coi_store_unlock_for_good(store) == 0 || errno == ENOENT)
+		return 1;
+	if (errno == ENOTEMPTY || errno == EEXIST)
+		return 0;
+	*error_r = t_strdup_printf("rmdir(%s) failed: %m", store->dir);
+	return -1;
+}
+
+int coi_store_erase(struct coi_store *store, const char **error_r)
+{
+	struct stat st;
+	unsigned int i;
+	int ret = 0;
+
+	if (!coi_store_find(store))
+		return 0;
+	if (lstat(store->dir, &st) < 0) {
+		*error_r = t_strdup_printf("lstat(%s) failed: %m", store->dir);
+		return errno == ENOENT ? 0 : -1;
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		*error_r = t_strdup_printf("%s is no directory", store->dir);
+		return -1;
+	}
+	for (i = 0; ret == 0 && i < COI_STORE_ERASE_TRIES_MAX; i++) T_BEGIN {
+		ret = coi_store_try_erase(store, error_r);
+	} T_END_PASS_STR_IF(ret < 0, error_r);
+	if (ret == 0) {
+		*error_r = t_strdup_printf("%s is written to all the time",
+					   store->dir);
+	}
+	return ret > 0 ? 0 : -1;
 }

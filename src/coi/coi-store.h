@@ -57,6 +57,11 @@ int coi_store_iter_deinit(struct coi_store_iter **iter, const char **error_r);
 int coi_store_lock(struct coi_store *store, const char **error_r);
 void coi_store_unlock(struct coi_store *store);
 
+/* Removes the store with all that is in its directory, of whatever kind; what
+   symbolic links point to stays. Other writers wait, and then have a new store.
+   Returns 0 also if there is none, or -1 if something is left. */
+int coi_store_erase(struct coi_store *store, const char **error_r);
+
 /* The directory's name. */
 #define COI_STORE_DIRNAME "dovecot-coi"
 

@@ -30,6 +30,8 @@ struct coi_user {
 	bool delivering;
 	/* That message is chat: every save of it gets $Chat (S37). */
 	bool delivering_chat;
+	/* It was stored in a mailbox of the user's own namespaces. */
+	bool delivery_stored;
 	/* We create, rename or subscribe mailboxes ourselves: no command of a
 	   client (S31). */
 	bool own_mailbox_change;

@@ -5,8 +5,6 @@
 #include "compat-doveadm.h"
 #include "coi-admin.h"
 #include "coi-config.h"
-#include "coi-contact.h"
-#include "coi-group.h"
 #include "doveadm-coi.h"
 #include "doveadm-coi-cmd.h"
 #include "doveadm-coi-entries.h"
@@ -105,44 +103,27 @@ doveadm_coi_status_find_mailbox(struct doveadm_coi_status *status,
 	return ret;
 }
 
-static int
-doveadm_coi_status_count_contact(void *context, const char *hash,
-				 const char *value)
+static void
+doveadm_coi_status_count_contact(void *context, const char *hash ATTR_UNUSED,
+				 const struct coi_contact *contact)
 {
 	struct doveadm_coi_status *status = context;
-	struct coi_contact contact;
-	const char *error;
 
-	if (coi_contact_parse(value, &contact, &error) < 0) {
-		return doveadm_coi_fail(status->cmd, status->duser,
-			MAIL_ERROR_TEMP, COI_ENTRY_CONTACTS"/%s: %s",
-			hash, error);
-	}
 	status->contacts++;
-	if (contact.blocked)
+	if (contact->blocked)
 		status->blocked++;
-	return 0;
 }
 
-static int
-doveadm_coi_status_count_group(void *context, const char *hash,
-			       const char *value)
+static void
+doveadm_coi_status_count_group(void *context, const char *hash ATTR_UNUSED,
+			       const struct coi_group *group)
 {
 	struct doveadm_coi_status *status = context;
-	struct coi_group group;
-	const char *error;
 
-	if (coi_group_parse(value, pool_datastack_create(), &group,
-			    &error) < 0) {
-		return doveadm_coi_fail(status->cmd, status->duser,
-			MAIL_ERROR_TEMP, COI_ENTRY_GROUPS"/%s: %s",
-			hash, error);
-	}
-	if (coi_group_is_pending(&group))
+	if (coi_group_is_pending(group))
 		status->pending++;
 	else
 		status->groups++;
-	return 0;
 }
 
 static int
@@ -157,13 +138,11 @@ doveadm_coi_status_find(struct doveadm_coi_status *status,
 		if (doveadm_coi_status_find_mailbox(status, which) < 0)
 			return -1;
 	}
-	if (doveadm_coi_each_entry(status->cmd, status->duser, inbox,
-				   COI_ENTRY_CONTACTS,
-				   doveadm_coi_status_count_contact,
-				   status) < 0)
+	if (doveadm_coi_each_contact(status->cmd, status->duser, inbox,
+				     doveadm_coi_status_count_contact,
+				     status) < 0)
 		return -1;
-	return doveadm_coi_each_entry(status->cmd, status->duser, inbox,
-				      COI_ENTRY_GROUPS,
+	return doveadm_coi_each_group(status->cmd, status->duser, inbox,
 				      doveadm_coi_status_count_group, status);
 }
 

@@ -7,8 +7,16 @@
 const char *doveadm_coi_plugin_version = DOVECOT_ABI_VERSION;
 
 static struct doveadm_cmd_ver2 *doveadm_coi_verbs[] = {
+	&doveadm_coi_contact_block,
+	&doveadm_coi_contact_list,
+	&doveadm_coi_contact_mute,
+	&doveadm_coi_contact_unblock,
+	&doveadm_coi_contact_unmute,
 	&doveadm_coi_disable,
 	&doveadm_coi_enable,
+	&doveadm_coi_erase,
+	&doveadm_coi_export,
+	&doveadm_coi_group_list,
 	&doveadm_coi_sort,
 	&doveadm_coi_status,
 };

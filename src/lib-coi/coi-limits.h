@@ -39,6 +39,12 @@
    COI_STORE_LOCK_TIMEOUT_SECS. */
 #define COI_SORT_BATCH_MAX 1000
 
+/* Entries that `doveadm coi erase' removes in one transaction. */
+#define COI_ERASE_BATCH_MAX 1000
+
+/* How often the removal of a store is tried while others write to it. */
+#define COI_STORE_ERASE_TRIES_MAX 100
+
 /* Bytes of the list of UIDs that are being moved: half a million messages in
    the worst case. */
 #define COI_SEEN_JOURNAL_MAX_BYTES (4*1024*1024)
@@ -90,6 +96,10 @@
 #define COI_GROUP_PARTICIPANTS_MAX 256
 #define COI_GROUP_NAME_MAX_BYTES 256
 
+/* Commas and semicolons in To that are looked at, and in Cc: room for
+   COI_GROUP_PARTICIPANTS_MAX addresses with one in each display name. */
+#define COI_GROUP_RECIPIENTS_MAX (2 * COI_GROUP_PARTICIPANTS_MAX)
+
 /* Bytes of a group's id in its state. C8 has no limit, but an id that reaches
    the end of COI_HEADER_VALUE_MAX_BYTES has no dot after it. */
 #define COI_GROUP_ID_MAX_BYTES COI_HEADER_VALUE_MAX_BYTES
@@ -97,6 +107,10 @@
 /* Groups of a user that arriving mail made and that the user has not taken
    part in yet. */
 #define COI_GROUPS_PENDING_MAX 50
+
+/* Bytes of the list of them, each a line of COI_HASH_LEN: room for those that
+   dsync adds and for those that are gone. */
+#define COI_GROUPS_PENDING_LIST_MAX_BYTES (4 * COI_GROUPS_PENDING_MAX * 65)
 
 /* Bytes of a group's state: the participants with every byte escaped, and
    their quotes and commas; then the id, the name and the rest. A client's value

@@ -119,11 +119,28 @@ const char *coi_group_name(const unsigned char *subject, size_t size)
 	return len == 0 ? NULL : t_strndup(name, len);
 }
 
+/* How much of it is looked at: each address costs time, also one that was there
+   before; and the last one of a field that is too long is not whole. */
+static size_t coi_group_recipients_size(const struct coi_field_value *value)
+{
+	size_t i, end = 0;
+	unsigned int count = 0;
+
+	for (i = 0; i < value->size; i++) {
+		if (value->data[i] != ',' && value->data[i] != ';')
+			continue;
+		end = i;
+		if (++count == COI_GROUP_RECIPIENTS_MAX)
+			return end;
+	}
+	return value->too_long ? end : value->size;
+}
+
 static void
 coi_group_read_recipients(const struct coi_field_value *value, pool_t pool,
 			  struct coi_addresses *addresses_r)
 {
-	coi_addresses_parse(pool, value->data, value->size,
+	coi_addresses_parse(pool, value->data, coi_group_recipients_size(value),
 			    COI_GROUP_PARTICIPANTS_MAX, addresses_r);
 }
 

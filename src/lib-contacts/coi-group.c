@@ -181,19 +181,20 @@ static void coi_group_format_participants(string_t *dest,
 void coi_group_format(const struct coi_group *group, string_t *dest)
 {
 	str_append_c(dest, '{');
+	/* what a pending group does not have comes first */
 	if (group->notify != COI_GROUP_NOTIFY_ALL) {
 		coi_group_format_string(dest, COI_MEMBER_NOTIFY,
 			coi_group_notify_names[group->notify]);
 	}
 	coi_group_format_time(dest, COI_MEMBER_MUTED_UNTIL, group->muted_until);
-	coi_group_format_string(dest, COI_MEMBER_ID, group->id);
-	coi_group_format_string(dest, COI_MEMBER_NAME, group->name);
-	if (group->id != NULL)
-		coi_group_format_participants(dest, group);
 	if (group->known) {
 		coi_json_append_name(dest, COI_MEMBER_KNOWN);
 		str_append(dest, "true");
 	}
+	coi_group_format_string(dest, COI_MEMBER_ID, group->id);
+	coi_group_format_string(dest, COI_MEMBER_NAME, group->name);
+	if (group->id != NULL)
+		coi_group_format_participants(dest, group);
 	coi_group_format_time(dest, COI_MEMBER_MODIFIED, group->modified);
 	str_append_c(dest, '}');
 }
@@ -213,20 +214,10 @@ bool coi_group_is_pending(const struct coi_group *group)
 	return !group->known && !coi_group_has_client_members(group);
 }
 
-bool coi_group_find_evicted(const struct coi_group *groups, unsigned int count,
-			    unsigned int *index_r)
+bool coi_group_value_is_pending(const void *data, size_t size)
 {
-	unsigned int i, oldest = 0, pending = 0;
+	static const char head[] = "{\""COI_MEMBER_ID"\":";
 
-	for (i = 0; i < count; i++) {
-		if (!coi_group_is_pending(&groups[i]))
-			continue;
-		if (pending++ == 0 ||
-		    groups[i].modified < groups[oldest].modified)
-			oldest = i;
-	}
-	if (pending < COI_GROUPS_PENDING_MAX)
-		return FALSE;
-	*index_r = oldest;
-	return TRUE;
+	return size >= sizeof(head) - 1 &&
+		memcmp(data, head, sizeof(head) - 1) == 0;
 }

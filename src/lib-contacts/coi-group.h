@@ -67,11 +67,10 @@ bool coi_group_is_default(const struct coi_group *group);
 /* Made by arriving mail only: the user has neither written to it nor set
    anything. */
 bool coi_group_is_pending(const struct coi_group *group);
-/* Which of the user's groups has to go before one more pending one is stored:
-   the pending one that was changed the longest ago, once there are
-   COI_GROUPS_PENDING_MAX of them. Returns FALSE if none has to. */
-bool coi_group_find_evicted(const struct coi_group *groups, unsigned int count,
-			    unsigned int *index_r);
+/* The same of a value, by no more than its first COI_GROUP_VALUE_HEAD_BYTES:
+   what a client has set, and whether the group is known, stand there. */
+#define COI_GROUP_VALUE_HEAD_BYTES 16
+bool coi_group_value_is_pending(const void *data, size_t size);
 
 /* What a group needs to know of a message. */
 struct coi_group_message {

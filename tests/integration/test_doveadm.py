@@ -1,14 +1,17 @@
 """doveadm coi: each verb as an administrator runs it."""
 
+import hashlib
 import json
 import os
 import re
 import signal
 import subprocess
+import threading
 
 import pytest
 
-from coi import CHATS, ENABLED, FILTER, enabled, get_entry, places, store
+from coi import (CHATS, ENABLED, FILTER, enable, enabled, get_entry, places, set_entry,
+                 store)
 from coitest import wait_until
 from messages import chat, mail
 from tracing import Traced
@@ -102,8 +105,10 @@ def test_status_where_coi_is_not(server):
 def test_plugin_is_not_loaded(server):
     """The verbs are there without the mail plugin, and name what is missing."""
     dovecot = server(coi=False)
-    for verb in ("status", "enable", "disable", "sort"):
-        code, output = refused(dovecot, verb, "-u", "bob")
+    for verb in ("status", "enable", "disable", "sort", "contact list", "group list", "export",
+                 "erase", "contact block a@example.org", "contact unblock a@example.org",
+                 "contact mute a@example.org", "contact unmute a@example.org"):
+        code, output = refused(dovecot, *verb.split(), "-u", "bob")
         assert code == EX_NOTPOSSIBLE, output
         assert "The plugin coi is not loaded: is it in the global mail_plugins?" in output
 
@@ -461,3 +466,367 @@ def test_sort_is_interrupted(server):
     assert len(bob.messages(CHATS)) == moved
     assert rows(dovecot, "sort", "-u", "bob") == [{"found": count - moved, "moved": count - moved}]
     assert len(bob.messages(CHATS)) == count and bob.messages("INBOX") == []
+
+
+# -- contacts
+
+CONTACTS = "/private/vendor/vendor.dovecot/coi/contacts"
+GROUPS = "/private/vendor/vendor.dovecot/coi/groups"
+JOHN = "834d1654133366cef4d81e81a7099f413b1b85b9fc9dd62140491303dec56532"
+JOHN_ADDRESS = "john.doe@example.com"
+GROUP = "a" * 64
+UNTIL = "2099-12-31T23:59:59Z"
+
+
+def contacts(dovecot, user="bob"):
+    """hash -> (blocked, notify, muted_until)"""
+    return {row["hash"]: (row["blocked"], row["notify"], row["muted_until"])
+            for row in rows(dovecot, "contact", "list", "-u", user)}
+
+
+def contact(dovecot, verb, *args, user="bob"):
+    assert coi(dovecot, "contact", verb, "-u", user, *args) == ""
+
+
+def test_contact_block(server, driver):
+    """C3 C4: the address is normalised, the next message goes to Blocked, an
+    open session sees the entry; unblock ends it."""
+    dovecot = server(driver=driver)
+    bob = enabled(dovecot, "bob")
+    contact(dovecot, "block", '"John.Doe"@Example.COM')
+    assert contacts(dovecot) == {JOHN: ("yes", "all", "")}
+    assert json.loads(get_entry(bob, f"{CONTACTS}/{JOHN}"))["blocked"] is True
+    dovecot.delivered("bob", chat("one", sender=JOHN_ADDRESS))
+    contact(dovecot, "unblock", JOHN_ADDRESS)
+    assert contacts(dovecot) == {}
+    dovecot.delivered("bob", chat("two", sender=JOHN_ADDRESS))
+    found = [place for place in places(bob) if place[1] != "COI/Contacts"]
+    assert found == [("one", "Blocked", "$Chat"), ("two", CHATS, "$Chat")]
+
+
+def test_contact_verbs_keep_the_rest(server):
+    """Each verb changes its part of the entry; the last default removes it."""
+    dovecot = server()
+    bob = enabled(dovecot, "bob")
+    for verb, expected in (
+            (("block",), ("yes", "all", "")),
+            (("mute",), ("yes", "none", "")),
+            (("mute", "--until", UNTIL), ("yes", "all", UNTIL)),
+            (("unblock",), ("no", "all", UNTIL)),
+            (("mute",), ("no", "none", "")),
+            (("block",), ("yes", "none", "")),
+            (("unmute",), ("yes", "all", ""))):
+        contact(dovecot, *verb, JOHN_ADDRESS)
+        assert contacts(dovecot) == {JOHN: expected}, verb
+    contact(dovecot, "unblock", JOHN_ADDRESS)
+    assert contacts(dovecot) == {}
+    assert get_entry(bob, f"{CONTACTS}/{JOHN}") is None
+
+
+def test_contact_by_hash(server):
+    """--hash instead of an address; one of them, not both."""
+    dovecot = server()
+    contact(dovecot, "block", "--hash", JOHN)
+    assert list(contacts(dovecot)) == [JOHN]
+    for args in ((), ("--hash", JOHN, JOHN_ADDRESS)):
+        code, output = refused(dovecot, "contact", "unblock", "-u", "bob", *args)
+        assert code == EX_USAGE and "Either an address is needed or --hash" in output
+    for word in (JOHN[:-1], JOHN.upper(), "../state"):
+        code, output = refused(dovecot, "contact", "block", "-u", "bob", "--hash", word)
+        assert code == EX_USAGE and f"hexadecimal digits: {word}\n" in output
+    assert list(contacts(dovecot)) == [JOHN]
+
+
+def test_contact_of_both_forms(server):
+    """C3: unblocking an address also unblocks the hash of the other form of its
+    domain, under which a client may have blocked it."""
+    dovecot = server()
+    bob = enabled(dovecot, "bob")
+    hashes = []
+    for address in ("a@b\u00fccher.example", "a@xn--bcher-kva.example"):
+        contact(dovecot, "block", address)
+        [found] = contacts(dovecot)
+        contact(dovecot, "unblock", address)
+        hashes.append(found)
+    assert hashes[0] == hashes[1] and contacts(dovecot) == {}
+    other = hashlib.sha3_256(b"a@xn--bcher-kva.example").hexdigest()
+    assert set_entry(bob, f"{CONTACTS}/{other}", '{"blocked":true}').status == "OK"
+    contact(dovecot, "mute", "a@b\u00fccher.example")
+    assert contacts(dovecot) == {hashes[0]: ("no", "none", ""), other: ("yes", "none", "")}
+    contact(dovecot, "unblock", "a@b\u00fccher.example")
+    assert contacts(dovecot) == {hashes[0]: ("no", "none", ""), other: ("no", "none", "")}
+
+
+@pytest.mark.parametrize("verb", ["block", "unblock", "mute", "unmute"])
+def test_contact_is_no_address(server, verb):
+    """One error that names it, before any user is touched."""
+    dovecot = server()
+    for word in ("nobody", "", "a@example.org, b@example.org", "@example.org"):
+        code, output = refused(dovecot, "contact", verb, "-A", word)
+        assert code == EX_USAGE and output.count(f"Not an address: {word}\n") == 1
+    assert not list(dovecot.home("bob").rglob("dovecot-coi"))
+
+
+def test_contact_mute_until_when(server):
+    dovecot = server()
+    for word, error in (("tomorrow", "must be a time such as"), ("", "must be a time such as"),
+                        ("2020-01-01T00:00:00Z", "--until is over")):
+        code, output = refused(dovecot, "contact", "mute", "-u", "bob", "--until", word,
+                               JOHN_ADDRESS)
+        assert code == EX_USAGE and error in output
+    contact(dovecot, "mute", "--until", "2099-12-31T22:59:59-01:00", JOHN_ADDRESS)
+    assert contacts(dovecot) == {JOHN: ("no", "all", UNTIL)}
+
+
+def test_contact_of_many_users(server):
+    """-A: for every user; one limit that is reached is one error."""
+    dovecot = server(users=THREE, settings={"coi_contacts_max": "1"})
+    contact(dovecot, "block", "other@example.org")
+    code, output = refused(dovecot, "contact", "block", "-A", JOHN_ADDRESS)
+    assert code == EX_NOTPOSSIBLE and re.search(r"\(bob\).*Error: coi: .*limit is 1", output)
+    assert list(contacts(dovecot, "alice")) == list(contacts(dovecot, "carol")) == [JOHN]
+    assert JOHN not in contacts(dovecot)
+    found = rows(dovecot, "contact", "list", "-A")
+    assert sorted(row["username"] for row in found) == sorted(THREE)
+
+
+def test_no_address_in_the_log(server):
+    """Neither the server's log nor doveadm's errors name who is blocked."""
+    dovecot = server(settings={"coi_contacts_max": "1"})
+    contact(dovecot, "block", JOHN_ADDRESS)
+    socket = ("-S", str(dovecot.dir / "run" / "doveadm-server"))
+    _, output = refused(dovecot, "contact", "block", *socket, "-u", "bob", "jane@example.org")
+    dovecot.allow_error("limit is 1")
+    assert "jane" not in output and "jane" not in dovecot.log_text()
+    assert "john" not in dovecot.log_text()
+
+
+# -- groups
+
+GROUP_ID = "Sunday-walks-2026"
+
+
+def group_message(*headers, subject="Walks"):
+    return chat(subject, *headers, sender="Bob <bob@example.org>").replace(
+        b"Message-ID: <chat$", f"Message-ID: <chat$group.{GROUP_ID}.".encode())
+
+
+def test_group_list(server):
+    """C8: what the user takes part in; what only arrived is pending."""
+    dovecot = server()
+    bob = enabled(dovecot, "bob")
+    assert bob.append(CHATS, group_message("Cc: Alice <alice@example.org>")).status == "OK"
+    dovecot.delivered("bob", chat("Hello", sender="eve@example.org").replace(
+        b"Message-ID: <chat$", b"Message-ID: <chat$group.Strangers-123."))
+    key = hashlib.sha3_256(GROUP_ID.encode()).hexdigest()
+    found = {row["id"]: row for row in rows(dovecot, "group", "list", "-u", "bob")}
+    assert set(found) == {GROUP_ID, "Strangers-123"}
+    row = found[GROUP_ID]
+    assert (row["hash"], row["name"], row["pending"], row["notify"]) == (key, "Walks", "no", "all")
+    assert set(row["participants"].split()) == {"bob@example.org", "alice@example.org"}
+    assert found["Strangers-123"]["pending"] == "yes"
+    assert (status(dovecot)["groups"], status(dovecot)["groups_pending"]) == (1, 1)
+    assert set_entry(bob, f"{GROUPS}/{key}", '{"notify":"mentions"}').status == "OK"
+    assert "mentions" in coi(dovecot, "group", "list", "-u", "bob")
+
+
+def test_status_counts_contacts(server):
+    dovecot = server()
+    for number in range(3):
+        contact(dovecot, "block", f"{number}@example.org")
+    contact(dovecot, "mute", JOHN_ADDRESS)
+    assert (status(dovecot)["contacts"], status(dovecot)["blocked"]) == (4, 3)
+
+
+# -- export
+
+def exported(dovecot, user="bob"):
+    """The document, which is one line."""
+    [line] = coi(dovecot, "export", "-u", user).splitlines()
+    return json.loads(line)
+
+
+def test_export(server):
+    """All that is kept, as objects."""
+    dovecot = server()
+    assert exported(dovecot) == {"user": "bob", "config": {"mailbox-root": "COI"},
+                                 "contacts": {}, "groups": {}}
+    bob = enabled(dovecot, "bob")
+    contact(dovecot, "block", JOHN_ADDRESS)
+    contact(dovecot, "mute", "other@example.org")
+    assert bob.append(CHATS, group_message("Cc: alice@example.org",
+                                           subject='Wal"ks')).status == "OK"
+    found = exported(dovecot)
+    assert found["config"] == {"enabled": "yes", "mailbox-root": "COI", "message-filter": "active"}
+    assert len(found["contacts"]) == 2 and found["contacts"][JOHN]["blocked"] is True
+    [group] = found["groups"].values()
+    assert (group["id"], group["name"], group["known"]) == (GROUP_ID, 'Wal"ks', True)
+
+
+@pytest.mark.parametrize("formatter", ["flow", "tab", "table", "pager"])
+def test_export_of_all_users(server, formatter):
+    """One document for each user, with the user's name before it."""
+    dovecot = server()
+    contact(dovecot, "block", JOHN_ADDRESS)
+    text = dovecot.doveadm("-f", formatter, "coi", "export", "-A")
+    documents = [json.loads(found) for found in re.findall(r"\{.*\}", text)]
+    assert sorted(document["user"] for document in documents) == ["alice", "bob"]
+    for row in rows(dovecot, "export", "-A"):
+        assert json.loads(row["export"])["user"] == row["username"]
+
+
+def test_export_of_many(server):
+    """A document that is printed in pieces."""
+    count = 300
+    dovecot = server()
+    bob = enabled(dovecot, "bob")
+    hashes = {hashlib.sha3_256(b"%d" % number).hexdigest() for number in range(count)}
+    for one in sorted(hashes):
+        assert set_entry(bob, f"{CONTACTS}/{one}", '{"notify":"none"}').status == "OK"
+    assert set(exported(dovecot)["contacts"]) == hashes
+    assert len(contacts(dovecot)) == count
+
+
+def test_export_of_strange_values(server):
+    """S43: what dsync may have brought is exported too, as a string; list and
+    status pass it over with an error."""
+    dovecot = server()
+    contact(dovecot, "block", JOHN_ADDRESS)
+    contact(dovecot, "block", "other@example.org")
+    path = store(dovecot, "bob", f"contacts/{JOHN[:2]}/{JOHN}")
+    path.write_bytes(b'not "JSON"\n\xff')
+    assert exported(dovecot)["contacts"][JOHN] == 'not "JSON"\n\ufffd'
+    code, found, errors = rows_in_spite(dovecot, "contact", "list", "-u", "bob")
+    assert code == EX_TEMPFAIL and len(found) == 1 and f"coi/contacts/{JOHN}: " in errors
+    code, found, errors = rows_in_spite(dovecot, "status", "-u", "bob")
+    assert code == EX_TEMPFAIL and found[0]["contacts"] == 1
+    assert f"coi/contacts/{JOHN}: " in errors
+
+
+def test_export_breaks_off(server):
+    """What could not be read whole is no document."""
+    dovecot = server()
+    break_store(dovecot, "bob")
+    code, output = dovecot.doveadm("coi", "export", "-u", "bob", check=False)
+    assert code == EX_TEMPFAIL
+    with pytest.raises(ValueError):
+        json.loads([line for line in output.splitlines() if line.startswith("{")][0])
+
+
+# -- erase
+
+def contact_messages(bob):
+    bob.ok("EXAMINE COI/Contacts")
+    return [line.replace(b" \\Recent", b"")
+            for line in bob.ok("UID FETCH 1:* (FLAGS BODY.PEEK[])")]
+
+
+def test_erase(server, driver):
+    """Nothing of COI is left but the user's own mailboxes and messages."""
+    dovecot = server(driver=driver)
+    bob = enabled(dovecot, "bob")
+    contact(dovecot, "block", JOHN_ADDRESS)
+    contact(dovecot, "mute", "other@example.org")
+    dovecot.delivered("bob", chat("one"))
+    assert bob.append(CHATS, group_message()).status == "OK"
+    before = contact_messages(bob)
+    assert b"COI-Blocked" in b"".join(before)
+    bob.ok("LOGOUT")
+    assert coi(dovecot, "erase", "-u", "bob") == ""
+    assert not list(dovecot.home("bob").rglob("*dovecot-coi*"))
+    assert exported(dovecot) == {"user": "bob", "config": {"mailbox-root": "COI"},
+                                 "contacts": {}, "groups": {}}
+    assert status(dovecot) == ON | {"enabled": "no", "filter": "none"}
+    assert not list(dovecot.home("bob").rglob("*dovecot-coi*"))
+    bob = dovecot.imap("bob")
+    assert {subject for subject, _ in bob.messages(CHATS)} == {"one", "Walks"}
+    assert contact_messages(bob) == before
+    coi(dovecot, "erase", "-u", "bob")
+
+
+def test_erase_who_never_used_it(server):
+    dovecot = server()
+    coi(dovecot, "erase", "-u", "bob")
+    assert not list(dovecot.home("bob").rglob("*dovecot-coi*"))
+
+
+def test_erase_many_and_killed(server):
+    """More entries than go at once; killed in between, the next time completes
+    it."""
+    count = 1200    # COI_ERASE_BATCH_MAX is less
+    dovecot = server()
+    bob = enabled(dovecot, "bob")
+    for number in range(count):
+        one = hashlib.sha3_256(b"%d" % number).hexdigest()
+        assert set_entry(bob, f"{CONTACTS}/{one}", '{"notify":"none"}').status == "OK"
+    bob.ok("LOGOUT")
+    process = subprocess.Popen(["doveadm", "-c", dovecot.conf, "coi", "erase", "-u", "bob"])
+    wait_until(lambda: status_file_is_gone(dovecot), "the first entries are gone")
+    process.kill()
+    process.wait()
+    coi(dovecot, "erase", "-u", "bob")
+    assert not list(dovecot.home("bob").rglob("*dovecot-coi*"))
+    assert contacts(dovecot) == {}
+
+
+def status_file_is_gone(dovecot):
+    """COI is switched off first."""
+    found = list(dovecot.home("bob").rglob("dovecot-coi/state"))
+    return not found or b"enabled" not in found[0].read_bytes()
+
+
+def test_erase_is_carried_by_dsync(server):
+    """S43: a backup that has the entries loses them with the next run."""
+    dovecot = server(users={"alice": {}, "bob": {}, "copy": {}})
+    coi(dovecot, "enable", "-u", "bob", "--filter", "active")
+    contact(dovecot, "block", JOHN_ADDRESS)
+
+    def backup():
+        config = dovecot.conf
+        dovecot.doveadm("backup", "-u", "bob", "doveadm", "-c", str(config), "dsync-server",
+                        "-u", "copy")
+    backup()
+    assert list(contacts(dovecot, "copy")) == [JOHN]
+    coi(dovecot, "erase", "-u", "bob")
+    backup()
+    assert contacts(dovecot, "copy") == {}
+    assert status(dovecot, "copy")["enabled"] == "no"
+
+
+def test_erase_one_broken_user(server):
+    """What cannot be removed is an error; the others are erased."""
+    dovecot = server(users=THREE)
+    coi(dovecot, "enable", "-A")
+    directory = store(dovecot, "bob").parent
+    directory.chmod(0o500)
+    code, output = refused(dovecot, "erase", "-A")
+    directory.chmod(0o700)
+    assert code == EX_TEMPFAIL and re.search(r"\(bob\).*Error: ", output)
+    for user in ("alice", "carol"):
+        assert not list(dovecot.home(user).rglob("*dovecot-coi*"))
+    coi(dovecot, "erase", "-u", "bob")
+    assert not list(dovecot.home("bob").rglob("*dovecot-coi*"))
+
+
+def test_erase_while_used(server):
+    """Sessions that change entries meanwhile do not fail, and what they set
+    afterwards is there."""
+    dovecot = server()
+    bob = enabled(dovecot, "bob")
+    done = threading.Event()
+
+    def use():
+        answers = set()
+        while not done.is_set():
+            answers.add(set_entry(bob, f"{CONTACTS}/{JOHN}", '{"notify":"none"}').status)
+        return answers
+
+    def erase():
+        try:
+            for _ in range(10):
+                coi(dovecot, "erase", "-u", "bob")
+        finally:
+            done.set()
+    answers, _ = dovecot.at_once(use, erase)
+    assert answers == {"OK"}
+    assert enable(bob) is bob and status(dovecot)["enabled"] == "yes"

@@ -157,7 +157,7 @@ def test_lmtp_is_killed(server, driver, sieve):
             assert not chats
         else:
             # where Chats was one that had to be repaired first, INBOX took it
-            unfiled = re.findall(rf"lmtp\({user}\).*delivering as without COI",
+            unfiled = re.findall(rf"lmtp\({user}\).*Delivering as without COI",
                                  dovecot.log_text())
             assert chats <= filed and len(filed - chats) <= len(unfiled), user
     print(f"answers before the kill: {sorted(interrupted.answers.items())}")

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <utime.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -455,6 +456,168 @@ START_TEST(test_lock_method)
 }
 END_TEST
 
+/*
+ * Erase
+ */
+
+static void store_erase(struct coi_store *store)
+{
+	const char *error = NULL;
+
+	ck_assert_msg(coi_store_erase(store, &error) == 0, "%s", error);
+}
+
+static const char *store_dir(struct coi_store *store)
+{
+	const char *path = store_path(store, "");
+
+	return t_strndup(path, strlen(path) - 1);
+}
+
+static bool path_exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+static void put_file(const char *path)
+{
+	int fd = open(path, O_CREAT | O_WRONLY, 0600);
+
+	ck_assert_int_ne(fd, -1);
+	i_close_fd(&fd);
+}
+
+/* Values, directories in directories, hidden files, what is no file, and what a
+   killed process has left: all goes. What symbolic links point to stays. */
+START_TEST(test_erase)
+{
+	struct coi_store *store = store_new();
+	const char *dir = store_dir(store);
+	const char *outside = t_strconcat(dir, "-outside", NULL);
+	const char *file = t_strconcat(outside, "/file", NULL);
+	const struct utimbuf old = { 1, 1 };
+
+	put_directory(outside);
+	put_file(file);
+	store_write(store, KEY, "x");
+	store_write(store, "contacts/ab/abc", "x");
+	put_directory(store_path(store, ".hidden"));
+	put_file(store_path(store, ".hidden/.file"));
+	put_fifo(store_path(store, "fifo"));
+	put_file(store_path(store, "lock123"));
+	ck_assert_int_eq(utime(store_path(store, "lock123"), &old), 0);
+	ck_assert_int_eq(symlink(outside, store_path(store, "link")), 0);
+	ck_assert_int_eq(symlink(file, store_path(store, "contacts/link")), 0);
+	ck_assert_int_eq(symlink(outside, store_path(store, "contacts/ab/link")), 0);
+
+	store_erase(store);
+	ck_assert(!path_exists(dir));
+	ck_assert(path_exists(file));
+	/* there is nothing now, and nothing is made */
+	store_erase(store);
+	ck_assert(!path_exists(dir));
+	/* and it can be used again */
+	store_write(store, KEY, "y");
+	ck_assert_uint_eq(store_count_files(store), 1);
+	ck_assert_int_eq(unlink(file), 0);
+	ck_assert_int_eq(rmdir(outside), 0);
+	storage_user_deinit();
+}
+END_TEST
+
+/* The store itself lies elsewhere: it is not ours to follow the link. */
+START_TEST(test_erase_symlinked)
+{
+	struct coi_store *store = store_new();
+	const char *dir = store_dir(store), *error = NULL;
+	const char *moved = t_strconcat(dir, "-moved", NULL);
+
+	store_write(store, KEY, "x");
+	ck_assert_int_eq(rename(dir, moved), 0);
+	ck_assert_int_eq(symlink(moved, dir), 0);
+	ck_assert_int_eq(coi_store_erase(store, &error), -1);
+	ck_assert_str_eq(error, t_strdup_printf("%s is no directory", dir));
+	ck_assert(path_exists(t_strconcat(moved, "/"KEY, NULL)));
+	storage_user_deinit();
+}
+END_TEST
+
+/* What cannot be removed is an error that names it. */
+START_TEST(test_erase_fails)
+{
+	struct coi_store *store = store_new();
+	const char *path, *error = NULL;
+	bool root = geteuid() == 0;
+
+	store_write(store, "contacts/ab/abc", "x");
+	path = t_strdup(store_path(store, "contacts/ab"));
+	ck_assert_int_eq(chmod(path, 0500), 0);
+	if (root) {
+		ck_assert_int_eq(chown(store_path(store, ""), 65534, -1), 0);
+		ck_assert_int_eq(seteuid(65534), 0);
+	}
+	ck_assert_int_eq(coi_store_erase(store, &error), -1);
+	if (root)
+		ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_eq(chmod(path, 0700), 0);
+	ck_assert_ptr_nonnull(error);
+	ck_assert(path_exists(t_strconcat(path, "/abc", NULL)));
+	storage_user_deinit();
+}
+END_TEST
+
+#define ERASE_ROUNDS 200
+
+static int writer_process(struct coi_store *store, int pid)
+{
+	const char *key = t_strdup_printf("%02x/%d", pid & 0xff, pid), *error;
+	unsigned int i;
+
+	for (i = 0; i < ERASE_ROUNDS; i++) T_BEGIN {
+		string_t *value = t_str_new(16);
+
+		if (coi_store_lock(store, &error) < 0 ||
+		    coi_store_write(store, key, "x", 1, &error) < 0)
+			i_fatal("%s", error);
+		/* nothing goes while it has the lock */
+		if (coi_store_read(store, key, MAX_BYTES, value, &error) != 1)
+			i_fatal("lost");
+		coi_store_unlock(store);
+	} T_END;
+	return 0;
+}
+
+/* Whoever writes meanwhile neither fails nor loses a value under the lock; in
+   the end there is nothing. */
+START_TEST(test_erase_concurrent)
+{
+	struct coi_store *store = store_new();
+	const char *dir = store_dir(store);
+	pid_t pids[2];
+	unsigned int i, running = N_ELEMENTS(pids);
+	int status;
+
+	for (i = 0; i < N_ELEMENTS(pids); i++) {
+		pids[i] = fork();
+		ck_assert_int_ne(pids[i], -1);
+		if (pids[i] == 0)
+			_exit(writer_process(store, getpid()));
+	}
+	while (running > 0) T_BEGIN {
+		store_erase(store);
+		if (waitpid(-1, &status, WNOHANG) > 0) {
+			ck_assert_int_eq(status, 0);
+			running--;
+		}
+	} T_END;
+	store_erase(store);
+	ck_assert(!path_exists(dir));
+	storage_user_deinit();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("coi-store");
@@ -478,5 +641,12 @@ int main(void)
 	tcase_add_test(tcase, test_lock_excludes);
 	tcase_add_test(tcase, test_lock_times_out);
 	tcase_set_timeout(tcase, 3 * COI_STORE_LOCK_TIMEOUT_SECS);
+	tcase = storage_tcase_add(suite, "erase");
+	tcase_add_test(tcase, test_erase);
+	tcase_add_test(tcase, test_erase_symlinked);
+	tcase_add_test(tcase, test_erase_fails);
+	tcase_add_test(tcase, test_erase_concurrent);
+	tcase_set_timeout(tcase, 3 * COI_STORE_LOCK_TIMEOUT_SECS);
+
 	return storage_run(suite);
 }

@@ -146,6 +146,8 @@ static const char *test_format(const struct coi_group *group)
 #define STATE(client, rest) \
 	"{" client "\"id\":\"" ID "\"" rest ",\"modified\":\"" NOW_STR "\"}"
 
+#define IS_KNOWN "\"known\":true,"
+
 /* What a client's value makes of what is stored. Stored values are read and
    written by this, too. */
 static const struct {
@@ -170,8 +172,8 @@ static const struct {
 	  "{\"id\":\"" ID "\",\"name\":\"N\",\"participants\":[\"a@b\"],"
 	  "\"known\":true,\"modified\":\"2025-01-01T00:00:00Z\"}",
 	  "{\"notify\":\"none\",\"known\":false,\"name\":\"M\"}",
-	  STATE("\"notify\":\"none\",", ",\"name\":\"N\","
-		"\"participants\":[\"a@b\"],\"known\":true"), FALSE },
+	  STATE("\"notify\":\"none\"," IS_KNOWN, ",\"name\":\"N\","
+		"\"participants\":[\"a@b\"]"), FALSE },
 	{ "what the client had set goes",
 	  "{\"notify\":\"none\",\"muted-until\":\"" LATER_STR "\","
 	  "\"id\":\"" ID "\"}", "{}", STATE("", ",\"participants\":[]"),
@@ -268,8 +270,8 @@ END_TEST
 #define TO_ALL "To: me@x.org, bob@x.org\n"
 #define OWN "From: Me <me@x.org>\nTo: alice@x.org, bob@x.org\nSubject: Crew\n"
 #define KNOWN(name, participants) \
-	STATE("", ",\"name\":\"" name "\",\"participants\":[" participants "]" \
-	      ",\"known\":true")
+	STATE(IS_KNOWN, ",\"name\":\"" name "\",\"participants\":[" \
+	      participants "]")
 #define PENDING(name, participants) \
 	STATE("", ",\"name\":\"" name "\",\"participants\":[" participants "]")
 #define ME "\"me@x.org\""
@@ -372,7 +374,7 @@ static const struct {
 	  KNOWN("Crew", ME "," ALICE "," BOB) },
 	{ "C9: so does a group message, whose Subject is no name", NULL, TRUE,
 	  "From: me@x.org\nSubject: Group\nChat-Content: group\n",
-	  STATE("", ",\"participants\":[" ME "],\"known\":true") },
+	  STATE(IS_KNOWN, ",\"participants\":[" ME "]") },
 	{ "C9: a group message keeps what is known",
 	  PENDING("Crew", ALICE "," ME), TRUE,
 	  "From: me@x.org\nSubject: Group\nChat-Content: group\n",
@@ -386,7 +388,7 @@ static const struct {
 	  KNOWN("Crew", ME "," ALICE "," BOB) },
 	{ "nor does its name", PENDING("Evil", MALLORY "," ME), TRUE,
 	  "From: me@x.org\nCc: alice@x.org\n",
-	  STATE("", ",\"participants\":[" ME "," ALICE "],\"known\":true") },
+	  STATE(IS_KNOWN, ",\"participants\":[" ME "," ALICE "]") },
 	{ "an own message changes name and participants",
 	  KNOWN("Crew", ALICE), TRUE,
 	  "From: me@x.org\nTo: bob@x.org\nSubject: New\n",
@@ -512,31 +514,27 @@ START_TEST(test_many_participants)
 }
 END_TEST
 
-/* At most COI_GROUPS_PENDING_MAX pending ones, and only they have to go. */
-START_TEST(test_evict)
+/* Whether a group is pending stands at the beginning of its value. */
+START_TEST(test_value_is_pending)
 {
-	struct coi_group groups[COI_GROUPS_PENDING_MAX + 3];
-	unsigned int i, index = UINT_MAX;
+	static const struct coi_group groups[] = {
+		{ .id = ID },
+		{ .id = ID, .name = "N", .modified = NOW },
+		{ .id = ID, .known = TRUE },
+		{ .id = ID, .notify = COI_GROUP_NOTIFY_NONE },
+		{ .id = ID, .muted_until = LATER },
+		{ .id = ID, .muted_until = LATER, .known = TRUE },
+		{ .notify = COI_GROUP_NOTIFY_NONE },
+	};
+	string_t *value = t_str_new(256);
 
-	i_zero(&groups);
-	for (i = 0; i < N_ELEMENTS(groups); i++) {
-		groups[i].id = ID;
-		groups[i].modified = 1000 - i;
-	}
-	/* The oldest ones, but the user's own. */
-	groups[N_ELEMENTS(groups) - 1].known = TRUE;
-	groups[N_ELEMENTS(groups) - 2].muted_until = LATER;
-	groups[N_ELEMENTS(groups) - 3].notify = COI_GROUP_NOTIFY_NONE;
-	ck_assert(coi_group_is_pending(&groups[0]));
-	ck_assert(coi_group_find_evicted(groups, N_ELEMENTS(groups), &index));
-	ck_assert_int_eq(index, COI_GROUPS_PENDING_MAX - 1);
-
-	groups[7].modified = 1;
-	ck_assert(coi_group_find_evicted(groups, N_ELEMENTS(groups), &index));
-	ck_assert_int_eq(index, 7);
-	groups[7].known = TRUE;
-	ck_assert(!coi_group_find_evicted(groups, N_ELEMENTS(groups), &index));
-	ck_assert(!coi_group_find_evicted(groups, 0, &index));
+	coi_group_format(&groups[_i], value);
+	ck_assert_int_eq(coi_group_value_is_pending(str_data(value),
+						    COI_GROUP_VALUE_HEAD_BYTES),
+			 coi_group_is_pending(&groups[_i]));
+	ck_assert_int_eq(coi_group_is_pending(&groups[_i]), _i < 2);
+	ck_assert(!coi_group_value_is_pending(str_data(value), 5));
+	ck_assert(!coi_group_value_is_pending("", 0));
 }
 END_TEST
 
@@ -558,6 +556,6 @@ int main(void)
 	tcase = unit_tcase_add(suite, "C8 C9 C10 C11: updates");
 	tcase_add_loop_test(tcase, test_update, 0, N_ELEMENTS(update_tests));
 	tcase_add_test(tcase, test_many_participants);
-	tcase_add_test(tcase, test_evict);
+	tcase_add_loop_test(tcase, test_value_is_pending, 0, 7);
 	return unit_run(suite);
 }
