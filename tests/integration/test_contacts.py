@@ -309,10 +309,18 @@ def test_broken_entry(server, damage):
 
 # -- dsync
 
-def backup(dovecot, *options, verb="backup"):
-    """From bob to alice. Returns what it printed: with -s the state."""
-    return dovecot.doveadm(verb, "-u", "bob", *options, "doveadm", "-c", str(dovecot.conf),
-                           "dsync-server", "-u", "alice").strip()
+def dsync(dovecot, verb, state):
+    """From bob to alice, beginning with a state. Returns the new one. After
+    "Mailbox changes caused a desync" it is to be run again; 2.4 says so at the
+    first run now and then."""
+    said = "desync"
+    for _ in range(3):
+        if "desync" in said:
+            status, said = dovecot.doveadm(
+                verb, "-u", "bob", "-s", state, "doveadm", "-c", str(dovecot.conf),
+                "dsync-server", "-u", "alice", check=False)
+    assert status == 0, said
+    return said.split()[-1]
 
 
 def entries(client):
@@ -334,7 +342,8 @@ def test_dsync(server, driver, verb):
     for name in ("one", "two", "three"):
         assert block(bob, name).status == "OK"
     assert set_entry(bob, group("club"), '{"notify":"mentions"}').status == "OK"
-    state = backup(dovecot, "-s", "", verb=verb)
+    assert bob.append("INBOX", mail()).status == "OK"
+    state = dsync(dovecot, verb, "")
     alice = dovecot.imap("alice")
     assert entries(alice) == entries(bob) and len(entries(bob)) == 4
     for change in ([(contact("one"), None)], [(contact("four"), BLOCKED)],
@@ -342,7 +351,7 @@ def test_dsync(server, driver, verb):
                    [(group("pub"), '{"notify":"none"}')]):
         for entry, data in change:
             assert set_entry(bob, entry, data).status == "OK"
-        state = backup(dovecot, "-s", state, verb=verb)
+        state = dsync(dovecot, verb, state)
         assert entries(alice) == entries(bob), change
     assert sorted(texts(alice)) == sorted(texts(bob))
     # the messages that came with it change nothing
