@@ -1,5 +1,6 @@
 """Plays a chat on a private Dovecot; started by demo/run, which see."""
 
+import hashlib
 import os
 import pathlib
 import signal
@@ -9,10 +10,17 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests" / "integration"))
 
-from coitest import Dovecot  # noqa: E402
+from coitest import Dovecot, Literal  # noqa: E402
 
-CONFIG = "/private/vendor/vendor.dovecot/coi/config"
+ENTRIES = "/private/vendor/vendor.dovecot/coi"
+CONFIG = f"{ENTRIES}/config"
 CHATS = "COI/Chats"
+CONTACTS = "COI/Contacts"
+BLOCKED = "Blocked"
+# COI-From-Hash: SHA3-256 of the address
+MALLORY = hashlib.sha3_256(b"mallory@example.net").hexdigest()
+GROUP_ID = "hiking-club-2026"
+GROUP = hashlib.sha3_256(GROUP_ID.encode()).hexdigest()
 SHOW = "FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (FROM SUBJECT CHAT-VERSION)])"
 
 CHAT = b"""\
@@ -38,6 +46,30 @@ Content-Type: text/plain; charset=utf-8
 
 Dear Bob, the report is ready.
 """
+
+SPAM = b"""\
+From: "Mallory" <Mallory@example.net>
+To: Bob <bob@example.org>
+Subject: Again me
+Date: Thu, 01 Jan 2026 12:02:00 +0000
+Message-ID: <mail-demo2@example.net>
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+
+You cannot ignore me!
+"""
+GROUP_CHAT = b"""\
+From: Bob <bob@example.org>
+To: Alice <alice@example.org>, Carol <carol@example.org>
+Subject: Hiking on Sunday
+Date: Thu, 01 Jan 2026 12:03:00 +0000
+Message-ID: <chat$group.%s.1@example.org>
+Chat-Version: 1.0
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+
+Who comes along?
+""" % GROUP_ID.encode()
 
 
 class Transcript:
@@ -93,6 +125,8 @@ def play(dovecot):
     chats = bob.ok(SHOW)
     bob.ok("SELECT INBOX")
     inbox = bob.ok(SHOW)
+    contacts = play_contacts(dovecot, bob)
+    groups = play_groups(dovecot, bob)
     bob.ok("LOGOUT")
     return verdict([
         (f"the chat is in {CHATS}, and only it", only(chats, b"Subject: Chat: Lunch?")),
@@ -101,7 +135,55 @@ def play(dovecot):
         ("it carries no $Chat", b"$Chat" not in b"".join(inbox)),
         ("the mail did not disturb the chat", quiet),
         (f"IDLE told bob {msecs:.1f} ms after the delivery", True),
+        *contacts, *groups,
     ])
+
+
+def play_contacts(dovecot, bob):
+    scene("Bob's telephone, a second connection, waits on his contacts.")
+    phone = dovecot.imap("bob", transcript=Transcript("bob's phone"))
+    phone.ok(f"SELECT {CONTACTS}")
+    phone.idle()
+
+    scene("Bob blocks mallory@example.net, by the hash of the address. The server writes a"
+          " contact message, for clients that keep contacts as messages.")
+    bob.ok(f'SETMETADATA "" ({ENTRIES}/contacts/{MALLORY} ',
+           Literal(b'{"blocked":true}'), ")")
+    phone.wait_for(r"EXISTS")
+    phone.done()
+    message = b"".join(phone.ok("FETCH 1:* BODY.PEEK[HEADER]"))
+    entry = b"".join(phone.ok(f'GETMETADATA "" {ENTRIES}/contacts/{MALLORY}'))
+    phone.ok("LOGOUT")
+
+    scene("Mallory writes.")
+    dovecot.delivered("bob", SPAM, transcript=Transcript("lmtp mail"))
+    bob.ok("NOOP")
+    inbox = bob.ok(SHOW)
+    bob.ok(f"SELECT {BLOCKED}")
+    blocked = bob.ok(SHOW)
+    return [
+        ("the telephone reads that Mallory is blocked", b'"blocked":true' in entry),
+        ("and sees it in a contact message",
+         b"COI-Blocked:" in message and MALLORY.encode() in message),
+        ("Mallory's mail is in Blocked, and only it", only(blocked, b"Subject: Again me")),
+        ("it is not in INBOX", b"Again me" not in b"".join(inbox)),
+    ]
+
+
+def play_groups(dovecot, bob):
+    scene("Bob writes to a group; his client stores what he has sent.")
+    bob.append(CHATS, GROUP_CHAT, r"\Seen")
+
+    scene("Bob's new tablet asks which groups he is in.")
+    tablet = dovecot.imap("bob", transcript=Transcript("bob's tablet"))
+    groups = b"".join(tablet.ok(f'GETMETADATA (DEPTH 1) "" {ENTRIES}/groups'))
+    tablet.ok("LOGOUT")
+    return [
+        ("the tablet finds the group, with its name", GROUP.encode() in groups and
+         b'"name":"Hiking on Sunday"' in groups),
+        ("and who is in it", all(f'"{name}@example.org"'.encode() in groups
+                                 for name in ("alice", "bob", "carol"))),
+    ]
 
 
 def only(lines, text):

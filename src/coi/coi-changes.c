@@ -6,6 +6,7 @@
 #include "module-context.h"
 #include "mail-index.h"
 #include "mail-storage-private.h"
+#include "coi-limits.h"
 #include "coi-changes.h"
 #include "coi-contacts.h"
 #include "coi-entries.h"
@@ -366,10 +367,7 @@ coi_changes_write_entry(struct mailbox *box, struct coi_user *cuser,
 {
 	const char *error;
 
-	/* what announces it comes first */
-	if ((change->blocked &&
-	     coi_state_set_has_blocked(cuser->store, TRUE, &error) < 0) ||
-	    coi_entries_write(cuser->store, change->class, change->hash,
+	if (coi_entries_write(cuser->store, change->class, change->hash,
 			      change->new, &error) < 0) {
 		mailbox_set_critical(box, "coi: %s", error);
 		return -1;
@@ -379,8 +377,8 @@ coi_changes_write_entry(struct mailbox *box, struct coi_user *cuser,
 }
 
 static int
-coi_changes_write_entries(struct mailbox *box, struct coi_user *cuser,
-			  struct coi_changes_transaction *ct)
+coi_changes_write_all(struct mailbox *box, struct coi_user *cuser,
+		      struct coi_changes_transaction *ct)
 {
 	struct coi_entry_change *change;
 	int ret = 0;
@@ -390,9 +388,49 @@ coi_changes_write_entries(struct mailbox *box, struct coi_user *cuser,
 			ret = coi_changes_write_entry(box, cuser, change);
 		} T_END;
 		if (ret < 0)
-			return -1;
+			break;
+	}
+	return ret;
+}
+
+/* What announces entries comes before them. */
+static int
+coi_changes_announce(struct mailbox *box, struct coi_user *cuser,
+		     const struct coi_changes_transaction *ct)
+{
+	const struct coi_entry_change *change;
+	const char *error;
+
+	array_foreach(&ct->entries, change) {
+		if (!change->blocked)
+			continue;
+		if (coi_state_set_has_blocked(cuser->store, TRUE,
+					      &error) == 0)
+			return 0;
+		mailbox_set_critical(box, "coi: %s", error);
+		return -1;
 	}
 	return 0;
+}
+
+static int
+coi_changes_write_entries(struct mailbox *box, struct coi_user *cuser,
+			  struct coi_changes_transaction *ct)
+{
+	bool many = array_count(&ct->entries) >= COI_STORE_MANY_MIN;
+	const char *error;
+	int ret;
+
+	if (coi_changes_announce(box, cuser, ct) < 0)
+		return -1;
+	if (many)
+		coi_store_many_begin(cuser->store);
+	ret = coi_changes_write_all(box, cuser, ct);
+	if (many && coi_store_many_end(cuser->store, &error) < 0) {
+		mailbox_set_critical(box, "coi: %s", error);
+		ret = -1;
+	}
+	return ret;
 }
 
 /*

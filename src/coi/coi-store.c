@@ -1,5 +1,8 @@
 /* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
 
+/* for syncfs() */
+#define _GNU_SOURCE
+
 #include "lib.h"
 #include "str.h"
 #include "eacces-error.h"
@@ -35,6 +38,9 @@ struct coi_store {
 
 	struct file_lock *lock;
 	unsigned int lock_count;
+
+	/* between coi_store_many_begin() and _end() */
+	bool many;
 };
 
 struct coi_store *coi_store_init(struct mail_user *user)
@@ -164,17 +170,19 @@ coi_store_mkdir(struct coi_store *store, const char *dir, const char **error_r)
 	return 0;
 }
 
+static bool coi_store_syncs(struct coi_store *store)
+{
+	return store->list->mail_set->parsed_fsync_mode != FSYNC_MODE_NEVER;
+}
+
 static int
 coi_store_rename_temp(struct coi_store *store, int fd, const char *temp_path,
 		      const char *path, const void *data, size_t size,
 		      const char **error_r)
 {
-	bool fsync_never = store->list->mail_set->parsed_fsync_mode ==
-		FSYNC_MODE_NEVER;
-
 	if (write_full(fd, data, size) < 0)
 		*error_r = t_strdup_printf("write(%s) failed: %m", temp_path);
-	else if (!fsync_never && fdatasync(fd) < 0)
+	else if (!store->many && coi_store_syncs(store) && fdatasync(fd) < 0)
 		*error_r = t_strdup_printf("fdatasync(%s) failed: %m", temp_path);
 	else if (rename(temp_path, path) < 0) {
 		*error_r = t_strdup_printf("rename(%s, %s) failed: %m",
@@ -236,6 +244,30 @@ int coi_store_write(struct coi_store *store, const char *key,
 		return -1;
 	ret = coi_store_rename_temp(store, fd, str_c(temp_path), path,
 				    data, size, error_r);
+	i_close_fd(&fd);
+	return ret;
+}
+
+void coi_store_many_begin(struct coi_store *store)
+{
+	i_assert(store->lock != NULL && !store->many);
+
+	store->many = TRUE;
+}
+
+int coi_store_many_end(struct coi_store *store, const char **error_r)
+{
+	int fd, ret;
+
+	i_assert(store->many);
+
+	store->many = FALSE;
+	if (!coi_store_syncs(store))
+		return 0;
+	fd = open(store->dir, O_RDONLY);
+	ret = fd == -1 ? -1 : syncfs(fd);
+	if (ret < 0)
+		*error_r = t_strdup_printf("syncfs(%s) failed: %m", store->dir);
 	i_close_fd(&fd);
 	return ret;
 }

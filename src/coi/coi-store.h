@@ -37,6 +37,12 @@ int coi_store_read_part(struct coi_store *store, const char *key,
 int coi_store_write(struct coi_store *store, const char *key,
 		    const void *data, size_t size, const char **error_r);
 
+/* Around many writes: they reach the disk together, at the end, and not one
+   after the other. */
+void coi_store_many_begin(struct coi_store *store);
+/* Returns 0, or -1 if they may not have reached it. */
+int coi_store_many_end(struct coi_store *store, const char **error_r);
+
 /* Removes `key'; call it only between lock and unlock. Returns 1 if it existed,
    0 if not, -1 with nothing changed. */
 int coi_store_remove(struct coi_store *store, const char *key,

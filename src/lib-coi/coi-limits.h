@@ -26,6 +26,10 @@
 /* Seconds that a writer waits for another one's lock on the store. */
 #define COI_STORE_LOCK_TIMEOUT_SECS 10
 
+/* Values from which on they are brought to the disk together and not one by
+   one. */
+#define COI_STORE_MANY_MIN 16
+
 /* Milliseconds from the last \Seen, or the last body that was read, to the move
    into Chats (S35): a client that reads a message piece by piece still finds it
    in INBOX. */
