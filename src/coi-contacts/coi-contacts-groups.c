@@ -13,12 +13,6 @@
 #include "coi-user.h"
 #include "coi-contacts-groups.h"
 
-/* The hashes of the groups that arriving mail has made, a line each, the one
-   that changed last at the end: so that not all groups have to be read to find
-   those. It names all that are pending; some of what it names may have become
-   known, or be gone. */
-#define COI_STORE_KEY_PENDING "groups.pending"
-
 /* Returns 1, 0 if there is none, -1 on error. */
 static int
 coi_groups_read(struct coi_user *cuser, const char *hash,

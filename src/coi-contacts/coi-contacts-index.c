@@ -50,6 +50,14 @@ int coi_contacts_index_open(struct coi_contacts_index *index,
 	return 0;
 }
 
+void coi_contacts_index_forget(struct coi_contacts_index *index)
+{
+	i_assert(index->records == NULL);
+
+	coi_contacts_index_start_anew(index, index->header.uid_validity);
+	index->written_count = 0;
+}
+
 void coi_contacts_index_close(struct coi_contacts_index *index)
 {
 	buffer_free(&index->records);

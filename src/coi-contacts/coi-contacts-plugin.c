@@ -4,6 +4,7 @@
 #include "mail-storage.h"
 #include "coi-contacts.h"
 #include "coi-contacts-blocked.h"
+#include "coi-contacts-check.h"
 #include "coi-contacts-groups.h"
 #include "coi-contacts-judge.h"
 #include "coi-contacts-mailbox.h"
@@ -21,6 +22,7 @@ static const struct coi_contacts_vfuncs coi_contacts_vfuncs = {
 	.set_blocked = coi_contacts_set_blocked,
 	.is_blocked = coi_contacts_are_blocked,
 	.group_message = coi_contacts_group_message,
+	.check = coi_contacts_check,
 	.mailbox_allocated = coi_contacts_contacts_allocated,
 	.mail_allocated = coi_contacts_contacts_mail_allocated,
 };

@@ -12,6 +12,7 @@
 #include "coi-metadata.h"
 #include "coi-store.h"
 #include "coi-user.h"
+#include "coi-contacts-check.h"
 #include "coi-contacts-index.h"
 #include "coi-contacts-mailbox.h"
 #include "coi-contacts-sync.h"
@@ -28,6 +29,10 @@ struct coi_contacts_touched {
 
 struct coi_contacts_sync {
 	struct coi_user *cuser;
+	/* NULL: the daily work */
+	struct coi_contacts_check *check;
+	/* do nothing if there is no index */
+	bool known_only;
 	struct mailbox *box;
 	struct coi_contacts_index index;
 	/* messages that the index does not know; 0: there are none */
@@ -234,6 +239,11 @@ coi_contacts_sync_entry(struct coi_contacts_sync *sync,
 		i_zero(&contact);
 	if (contact.blocked == touched->blocked)
 		return 0;
+	if (sync->check != NULL) {
+		coi_contacts_check_problem(sync->check,
+			"Contact %s is %s, but its newest message says otherwise",
+			hash, contact.blocked ? "blocked" : "not blocked");
+	}
 	contact.blocked = touched->blocked;
 	contact.modified = ioloop_time;
 	coi_contact_format(&contact, str);
@@ -263,6 +273,56 @@ static int coi_contacts_sync_entries(struct coi_contacts_sync *sync)
 }
 
 /*
+ * Entries that messages do not name
+ */
+
+/* Returns 0, or -1 if the entry cannot be read. */
+static int
+coi_contacts_sync_check_entry(struct coi_contacts_sync *sync, const char *hash)
+{
+	struct coi_contacts_check *check = sync->check;
+	unsigned char digest[COI_CONTACT_DIGEST_BYTES];
+	const unsigned char *key = digest;
+	struct coi_contact contact;
+	const char *value, *error;
+
+	if (coi_entries_read(sync->cuser->store, COI_ENTRY_CONTACT, hash,
+			     &value, &error) < 0 ||
+	    (value != NULL && coi_contact_parse(value, &contact, &error) < 0)) {
+		sync->error = p_strdup(sync->pool, error);
+		return -1;
+	}
+	if (value == NULL || !contact.blocked)
+		return 0;
+	check->has_blocked = TRUE;
+	coi_contact_index_digest(hash, digest);
+	if (hash_table_lookup(sync->by_digest, key) == NULL) {
+		hash = p_strdup(check->pool, hash);
+		array_push_back(&check->unnamed, &hash);
+	}
+	return 0;
+}
+
+/* All messages have been looked at. */
+static int coi_contacts_sync_check_entries(struct coi_contacts_sync *sync)
+{
+	struct coi_entries_iter *iter =
+		coi_entries_iter_init(sync->cuser->store, COI_ENTRY_CONTACT);
+	const char *hash, *error;
+	int ret = 0;
+
+	while ((hash = coi_entries_iter_next(iter)) != NULL) T_BEGIN {
+		if (coi_contacts_sync_check_entry(sync, hash) < 0)
+			ret = -1;
+	} T_END;
+	if (coi_entries_iter_deinit(&iter, &error) < 0) {
+		sync->error = p_strdup(sync->pool, error);
+		ret = -1;
+	}
+	return ret;
+}
+
+/*
  * All of it
  */
 
@@ -281,6 +341,10 @@ static int coi_contacts_sync_compare(struct coi_contacts_sync *sync)
 		sync->error = p_strdup(sync->pool, error);
 		return -1;
 	}
+	if (sync->known_only && sync->index.rebuild)
+		return 0;
+	if (sync->check != NULL && !sync->index.rebuild)
+		coi_contacts_index_forget(&sync->index);
 	mailbox_get_seq_range(sync->box, sync->index.header.last_uid + 1,
 			      (uint32_t)-1, &sync->new_seq1, &sync->new_seq2);
 	new_count = sync->new_seq1 == 0 ? 0 :
@@ -360,26 +424,34 @@ static int coi_contacts_sync_open(struct coi_contacts_sync *sync)
 
 	sync->box = coi_mailboxes_alloc(sync->cuser, COI_MAILBOX_CONTACTS,
 					MAILBOX_FLAG_IGNORE_ACLS);
-	if (mailbox_open(sync->box) == 0)
+	if (mailbox_open(sync->box) == 0) {
 		ret = coi_contacts_sync_run(sync);
-	else if (mailbox_get_last_mail_error(sync->box) == MAIL_ERROR_NOTFOUND)
+		if (sync->check != NULL)
+			sync->check->have_contacts = TRUE;
+	} else if (mailbox_get_last_mail_error(sync->box) == MAIL_ERROR_NOTFOUND) {
 		ret = 0;
-	else {
+	} else {
 		sync->error = p_strdup(sync->pool,
 			mailbox_get_last_internal_error(sync->box, NULL));
 		ret = -1;
 	}
+	if (ret >= 0 && sync->check != NULL)
+		ret = coi_contacts_sync_check_entries(sync);
 	mailbox_free(&sync->box);
 	return ret;
 }
 
-static int coi_contacts_sync_user(struct coi_user *cuser)
+static int
+coi_contacts_sync_user(struct coi_user *cuser, struct coi_contacts_check *check,
+		       bool known_only)
 {
 	struct coi_contacts_sync sync;
 	int ret;
 
 	i_zero(&sync);
 	sync.cuser = cuser;
+	sync.check = check;
+	sync.known_only = known_only;
 	sync.pool = pool_alloconly_create("coi contacts sync", 1024);
 	p_array_init(&sync.touched, sync.pool, 4);
 	hash_table_create(&sync.by_digest, sync.pool, 0,
@@ -394,21 +466,36 @@ static int coi_contacts_sync_user(struct coi_user *cuser)
 	return ret;
 }
 
-int coi_contacts_catch_up(struct coi_user *cuser)
+static int
+coi_contacts_sync_apart(struct coi_user *cuser,
+			struct coi_contacts_check *check, bool known_only)
 {
 	struct mail_storage *storage;
 	int ret;
 
-	if (cuser->contacts_busy)
-		return 0;
 	cuser->contacts_busy = TRUE;
 	/* the command that made us do so has its own result in there */
 	storage = mail_namespace_find_inbox(cuser->user->namespaces)->storage;
 	mail_storage_last_error_push(storage);
 	T_BEGIN {
-		ret = coi_contacts_sync_user(cuser);
+		ret = coi_contacts_sync_user(cuser, check, known_only);
 	} T_END;
 	mail_storage_last_error_pop(storage);
 	cuser->contacts_busy = FALSE;
 	return ret;
+}
+
+int coi_contacts_catch_up(struct coi_user *cuser)
+{
+	return cuser->contacts_busy ? 0 :
+		coi_contacts_sync_apart(cuser, NULL, FALSE);
+}
+
+int coi_contacts_sync_check(struct coi_contacts_check *check)
+{
+	/* first what was done to the messages since anybody has looked: that one
+	   is gone can be seen only while the index knows it */
+	if (coi_contacts_sync_apart(check->cuser, NULL, TRUE) < 0)
+		return -1;
+	return coi_contacts_sync_apart(check->cuser, check, FALSE);
 }

@@ -2,6 +2,7 @@
 #define COI_CONTACTS_SYNC_H
 
 struct coi_contact_headers;
+struct coi_contacts_check;
 struct coi_user;
 struct mail;
 
@@ -20,5 +21,11 @@ int coi_contacts_catch_up(struct coi_user *cuser);
 int coi_contacts_read_message(struct mail *mail, pool_t pool,
 			      struct coi_contact_headers *headers_r,
 			      const char **error_r);
+
+/* Catches up as far as there is an index, then does it again as if nobody had
+   looked at any message yet: what changes thereby did not agree. Tells of that,
+   and fills have_contacts, has_blocked and unnamed. Returns 0, or -1 after
+   logging why not. */
+int coi_contacts_sync_check(struct coi_contacts_check *check);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "coi-admin.h"
+#include "coi-contacts.h"
 #include "coi-mailboxes.h"
 #include "coi-message.h"
 #include "coi-store.h"
@@ -31,4 +32,5 @@ const struct coi_admin_vfuncs coi_plugin_admin = {
 	.classify = coi_admin_classify,
 	.move = coi_seen_move_unseen_too,
 	.erase = coi_admin_erase,
+	.contacts_get = coi_contacts_get,
 };

@@ -6,6 +6,7 @@
 #include "coi-user.h"
 
 struct mail;
+struct coi_contacts_vfuncs;
 
 /* What the verbs of `doveadm coi' ask of this plugin beyond the METADATA
    entries, which they use as any client does.
@@ -32,6 +33,8 @@ struct coi_admin_vfuncs {
 		     struct coi_seen_result *result_r);
 	/* coi_store_erase() */
 	int (*erase)(struct coi_user *cuser, const char **error_r);
+	/* coi_contacts_get() */
+	const struct coi_contacts_vfuncs *(*contacts_get)(struct coi_user *cuser);
 };
 
 /* The name by which it is looked up. */

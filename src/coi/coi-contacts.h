@@ -27,6 +27,9 @@ struct coi_contact_block {
 	bool blocked;
 };
 
+/* Is told of one thing that `check' has found; `problem' is for the admin. */
+typedef void coi_contacts_problem_t(const char *problem, void *context);
+
 struct coi_contacts_vfuncs {
 	/* Judges `value' for `entry', the client's full name for it; `old' is
 	   what is stored (NULL: nothing). Returns 0, or -1 if it is not
@@ -58,6 +61,14 @@ struct coi_contacts_vfuncs {
 	   own client. `fields' has COI_FIELDS_GROUP. */
 	void (*group_message)(struct coi_user *cuser, const char *id,
 			      const struct coi_fields *fields, bool own);
+
+	/* Finds what does not agree among the entries, the messages in
+	   Contacts, the mailboxes and what the store keeps about them, tells of
+	   each and mends it. Of a user without a store there is nothing to be
+	   found, and none is made. Returns 0, or -1 if something could not be
+	   checked or mended, which is logged. */
+	int (*check)(struct coi_user *cuser, coi_contacts_problem_t *problem,
+		     void *context);
 
 	/* Hooks: the user's mailbox Contacts was allocated, and a mail of
 	   it. */

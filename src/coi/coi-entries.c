@@ -77,6 +77,21 @@ coi_entries_count_read(struct coi_store *store, enum coi_entry_class class,
 		strcmp(end, "\n") == 0;
 }
 
+int coi_entries_recount(struct coi_store *store, enum coi_entry_class class,
+			const char **error_r)
+{
+	unsigned int count, kept = 0;
+	bool known = coi_entries_count_read(store, class, &kept);
+
+	if (coi_entries_count(store, class, &count, error_r) < 0)
+		return -1;
+	if (kept == count && (known || count == 0))
+		return 1;
+	if (coi_entries_count_write(store, class, count, error_r) < 0)
+		return -1;
+	return known && kept > count ? 1 : 0;
+}
+
 static bool
 coi_entries_fit(unsigned int old, unsigned int count, unsigned int max)
 {

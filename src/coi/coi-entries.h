@@ -35,6 +35,12 @@ int coi_entries_count_down(struct coi_store *store, enum coi_entry_class class,
 int coi_entries_count(struct coi_store *store, enum coi_entry_class class,
 		      unsigned int *count_r, const char **error_r);
 
+/* Counts them and corrects the number that is kept beside them. Call it between
+   lock and unlock. Returns 1 if that was right, or too high, as a writer that
+   was killed leaves it; 0 if it could not be relied upon, -1 on error. */
+int coi_entries_recount(struct coi_store *store, enum coi_entry_class class,
+			const char **error_r);
+
 /* Lists the hashes, in no order. */
 struct coi_entries_iter *
 coi_entries_iter_init(struct coi_store *store, enum coi_entry_class class);

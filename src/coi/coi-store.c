@@ -152,6 +152,21 @@ int coi_store_read(struct coi_store *store, const char *key, size_t max_bytes,
 	return ret;
 }
 
+int coi_store_exists(struct coi_store *store, const char **error_r)
+{
+	struct stat st;
+
+	if (!coi_store_find(store))
+		return 0;
+	if (stat(store->dir, &st) == 0)
+		return 1;
+	if (errno == ENOENT)
+		return 0;
+	*error_r = errno == EACCES ? eacces_error_get("stat", store->dir) :
+		t_strdup_printf("stat(%s) failed: %m", store->dir);
+	return -1;
+}
+
 static int
 coi_store_mkdir(struct coi_store *store, const char *dir, const char **error_r)
 {
@@ -403,6 +418,94 @@ int coi_store_iter_deinit(struct coi_store_iter **_iter, const char **error_r)
 	i_free(iter->path);
 	i_free(iter);
 	return ret;
+}
+
+/*
+ * Leftovers
+ */
+
+/* Of entries below `dirname', "dirname/x/name" are the deepest. */
+#define COI_STORE_DEPTH 2
+
+struct coi_store_sweep {
+	time_t before;
+	unsigned int count;
+	/* data stack; the first one */
+	const char *error;
+};
+
+static bool coi_store_is_temp_name(const char *name)
+{
+	/* core makes its lock files of others whose names begin with theirs */
+	return strstr(name, COI_STORE_TEMP_INFIX) != NULL ||
+		(strncmp(name, COI_STORE_LOCK_FNAME,
+			 strlen(COI_STORE_LOCK_FNAME)) == 0 &&
+		 strcmp(name, COI_STORE_LOCK_FNAME) != 0);
+}
+
+static void
+coi_store_sweep_fail(struct coi_store_sweep *sweep, const char *function,
+		     const char *path)
+{
+	/* what is gone meanwhile was removed by its writer */
+	if (errno != ENOENT && errno != ENOTDIR && sweep->error == NULL) {
+		sweep->error = t_strdup_printf("%s(%s) failed: %m",
+					       function, path);
+	}
+}
+
+static void
+coi_store_sweep_file(struct coi_store_sweep *sweep, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		coi_store_sweep_fail(sweep, "lstat", path);
+	else if (!S_ISREG(st.st_mode) || st.st_mtime >= sweep->before)
+		return;
+	else if (unlink(path) < 0)
+		coi_store_sweep_fail(sweep, "unlink", path);
+	else
+		sweep->count++;
+}
+
+static void
+coi_store_sweep_dir(struct coi_store_sweep *sweep, const char *dir_path,
+		    unsigned int depth)
+{
+	DIR *dir = opendir(dir_path);
+	struct dirent *entry;
+	const char *path;
+
+	if (dir == NULL) {
+		coi_store_sweep_fail(sweep, "opendir", dir_path);
+		return;
+	}
+	while (errno = 0, (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		path = t_strconcat(dir_path, "/", entry->d_name, NULL);
+		if (coi_store_is_temp_name(entry->d_name))
+			coi_store_sweep_file(sweep, path);
+		else if (depth < COI_STORE_DEPTH)
+			coi_store_sweep_dir(sweep, path, depth + 1);
+	}
+	if (errno != 0)
+		coi_store_sweep_fail(sweep, "readdir", dir_path);
+	(void)closedir(dir);
+}
+
+int coi_store_remove_leftovers(struct coi_store *store, time_t before,
+			       unsigned int *count_r, const char **error_r)
+{
+	struct coi_store_sweep sweep = { .before = before };
+
+	i_assert(store->lock != NULL);
+
+	coi_store_sweep_dir(&sweep, store->dir, 0);
+	*count_r = sweep.count;
+	*error_r = sweep.error;
+	return sweep.error == NULL ? 0 : -1;
 }
 
 /*

@@ -57,6 +57,14 @@ const char *coi_store_iter_next(struct coi_store_iter *iter);
 /* Returns 0, or -1 if not all of them could be listed. */
 int coi_store_iter_deinit(struct coi_store_iter **iter, const char **error_r);
 
+/* Does the user have one? Returns 1 if so, 0 if not, -1 on error. */
+int coi_store_exists(struct coi_store *store, const char **error_r);
+/* Removes what writers have left behind that were killed before that time; call
+   it only between lock and unlock. *count_r tells how many files it were.
+   Returns 0, or -1 if some could not be looked for or removed. */
+int coi_store_remove_leftovers(struct coi_store *store, time_t before,
+			       unsigned int *count_r, const char **error_r);
+
 /* Keeps other writers out, in other processes; who has the lock may take it
    again. Creates the store when there is none yet. Returns 0, or -1 if the lock
    cannot be had. */

@@ -7,6 +7,7 @@
 const char *doveadm_coi_plugin_version = DOVECOT_ABI_VERSION;
 
 static struct doveadm_cmd_ver2 *doveadm_coi_verbs[] = {
+	&doveadm_coi_check,
 	&doveadm_coi_contact_block,
 	&doveadm_coi_contact_list,
 	&doveadm_coi_contact_mute,

@@ -11,6 +11,7 @@ void doveadm_coi_plugin_init(struct module *module);
 void doveadm_coi_plugin_deinit(void);
 
 /* The verbs, each in a file of its own. */
+extern struct doveadm_cmd_ver2 doveadm_coi_check;
 extern struct doveadm_cmd_ver2 doveadm_coi_contact_block;
 extern struct doveadm_cmd_ver2 doveadm_coi_contact_list;
 extern struct doveadm_cmd_ver2 doveadm_coi_contact_mute;

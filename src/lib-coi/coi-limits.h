@@ -87,6 +87,13 @@
 #define COI_CONTACT_HASHES_MAX 256
 #define COI_CONTACT_HASHES_MAX_BYTES (COI_CONTACT_HASHES_MAX * 128)
 
+/* Contact messages that the server writes in one transaction. */
+#define COI_CONTACT_WRITE_BATCH_MAX 200
+
+/* What a killed writer has left in the store is removed when it is so old: as
+   long as no writer takes. */
+#define COI_STORE_LEFTOVER_SECS (60*60)
+
 /* Records of messages that are gone, beyond half of all, from which on the index
    of contact messages is written anew. */
 #define COI_CONTACT_INDEX_DEAD_MIN 100

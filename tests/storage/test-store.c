@@ -618,6 +618,117 @@ START_TEST(test_erase_concurrent)
 }
 END_TEST
 
+/*
+ * Leftovers
+ */
+
+#define LEFTOVER_BEFORE 1000
+
+static const struct {
+	const char *key;
+	time_t modified;
+	bool removed;
+} leftover_tests[] = {
+	{ "state.tmp.host.1.aa", LEFTOVER_BEFORE - 1, TRUE },
+	{ "state.tmp.host.2.bb", LEFTOVER_BEFORE, FALSE },
+	{ "lock0123abcd", LEFTOVER_BEFORE - 1, TRUE },
+	{ "lock4567abcd", LEFTOVER_BEFORE + 1, FALSE },
+	{ "contacts.index", 1, FALSE },
+	{ "xlock", 1, FALSE },
+	{ ".tmp.", 1, FALSE },
+	{ "contacts/ab/abcd", 1, FALSE },
+	{ "contacts/ab/abcd.tmp.host.3.cc", 1, TRUE },
+	{ "groups/00/x.tmp.host.4.dd", 1, TRUE },
+	{ "groups/00/y.tmp.host.4.dd", LEFTOVER_BEFORE + 1, FALSE },
+	/* deeper than the store has anything */
+	{ "groups/00/z/x.tmp.host.5.ee", 1, FALSE },
+};
+
+static void leftover_put(struct coi_store *store, const char *key, time_t modified)
+{
+	const char *path = store_path(store, key);
+	const struct timespec times[] = {
+		{ .tv_sec = modified }, { .tv_sec = modified },
+	};
+	int fd;
+
+	ck_assert(mkdir_parents(t_strdup_until(path, strrchr(path, '/')),
+				0700) == 0 || errno == EEXIST);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(futimens(fd, times), 0);
+	i_close_fd(&fd);
+}
+
+/* Old temporary files go, wherever writers make them; all else stays. */
+START_TEST(test_leftovers)
+{
+	struct coi_store *store = store_new();
+	const char *path, *error = NULL;
+	unsigned int i, count, expected = 0;
+	struct stat st;
+
+	for (i = 0; i < N_ELEMENTS(leftover_tests); i++) {
+		leftover_put(store, leftover_tests[i].key,
+			     leftover_tests[i].modified);
+		if (leftover_tests[i].removed)
+			expected++;
+	}
+	put_directory(coi_store_key_path(store, "dir.tmp.x"));
+	store_lock(store);
+	ck_assert_int_eq(coi_store_remove_leftovers(store, LEFTOVER_BEFORE,
+						    &count, &error), 0);
+	ck_assert_uint_eq(count, expected);
+	ck_assert_int_eq(coi_store_remove_leftovers(store, LEFTOVER_BEFORE,
+						    &count, &error), 0);
+	ck_assert_uint_eq(count, 0);
+	ck_assert_int_eq(stat(coi_store_key_path(store, "lock"), &st), 0);
+	coi_store_unlock(store);
+	for (i = 0; i < N_ELEMENTS(leftover_tests); i++) {
+		path = coi_store_key_path(store, leftover_tests[i].key);
+		ck_assert_msg((stat(path, &st) < 0) ==
+			      leftover_tests[i].removed, "%s", path);
+	}
+	storage_user_deinit();
+}
+END_TEST
+
+/* What cannot be looked into is an error that names it, and the rest goes. */
+START_TEST(test_leftovers_fail)
+{
+	struct coi_store *store = store_new();
+	const char *path, *error = NULL;
+	unsigned int count;
+
+	leftover_put(store, "contacts/ab/x.tmp.y", 1);
+	leftover_put(store, "groups/00/x.tmp.y", 1);
+	leftover_put(store, "x.tmp.y", 1);
+	path = coi_store_key_path(store, "contacts/loop");
+	put_loop(path);
+	store_lock(store);
+	ck_assert_int_eq(coi_store_remove_leftovers(store, LEFTOVER_BEFORE,
+						    &count, &error), -1);
+	coi_store_unlock(store);
+	ck_assert_msg(strstr(error, path) != NULL, "%s", error);
+	ck_assert_uint_eq(count, 3);
+	storage_user_deinit();
+}
+END_TEST
+
+/* To ask whether there is a store makes none. */
+START_TEST(test_exists)
+{
+	struct coi_store *store = store_new();
+	const char *error = NULL;
+
+	ck_assert_int_eq(coi_store_exists(store, &error), 0);
+	ck_assert_int_eq(coi_store_exists(store, &error), 0);
+	store_write(store, KEY, "x");
+	ck_assert_int_eq(coi_store_exists(store, &error), 1);
+	storage_user_deinit();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("coi-store");
@@ -635,6 +746,10 @@ int main(void)
 	tcase_add_test(tcase, test_write_replaces);
 	tcase_add_test(tcase, test_write_fails);
 	tcase_add_loop_test(tcase, test_modes, 0, N_ELEMENTS(mode_tests));
+	tcase = storage_tcase_add(suite, "leftovers");
+	tcase_add_test(tcase, test_leftovers);
+	tcase_add_test(tcase, test_leftovers_fail);
+	tcase_add_test(tcase, test_exists);
 	tcase = storage_tcase_add(suite, "S42: lock");
 	tcase_add_loop_test(tcase, test_lock_method, 0,
 			    N_ELEMENTS(lock_methods));
