@@ -94,14 +94,22 @@ AC_DEFUN([COI_CHECK], [
 
 # COI_PUSH
 # --------
-# Web Push is not part of this version; who builds without it says so today
-# as tomorrow.
+# Web Push. So far its pure room only, which nothing is linked with: hence not
+# by default. Whoever builds without it says so today as tomorrow.
 AC_DEFUN([COI_PUSH], [
   AC_ARG_WITH([push],
-    [AS_HELP_STRING([--without-push], [build without Web Push (this version has none)])],
+    [AS_HELP_STRING([--with-push], [build what there is of Web Push (needs libcrypto)])],
     [], [with_push=no])
-  AS_IF([test "$with_push" != no],
-    [AC_MSG_ERROR([this version has no Web Push: leave out --with-push])])
+  AS_IF([test "$with_push" != no], [
+    # 3.0 is the first that takes keys as bytes without deprecated calls.
+    PKG_CHECK_MODULES([CRYPTO], [libcrypto >= 3.0], [],
+      [AC_MSG_ERROR([no libcrypto 3.0 or newer, which Web Push needs: install Debian's package libssl-dev, or give --without-push])])
+    PUSH_CFLAGS="$CRYPTO_CFLAGS -DOPENSSL_API_COMPAT=30000 -DOPENSSL_NO_DEPRECATED"
+    PUSH_LIBS="$CRYPTO_LIBS"
+  ])
+  AM_CONDITIONAL([HAVE_PUSH], [test "$with_push" != no])
+  AC_SUBST([PUSH_CFLAGS])
+  AC_SUBST([PUSH_LIBS])
 ])
 
 # COI_FUZZERS

@@ -133,4 +133,65 @@
    in members that we ignore. */
 #define COI_JSON_DEPTH_MAX 16
 
+/* Characters of a subscription's id (W9). */
+#define COI_PUSH_ID_MIN_LEN 10
+#define COI_PUSH_ID_MAX_LEN 36
+
+/* W10: bytes of the names of client and device, of an endpoint (the document
+   has 512; those of UnifiedPush are longer), and of a key as text. */
+#define COI_PUSH_CLIENT_MAX_BYTES 128
+#define COI_PUSH_ENDPOINT_MAX_BYTES 1024
+#define COI_PUSH_KEY_MAX_BYTES 256
+
+/* Bytes of a subscription, as a client sets it and as it is stored. What we
+   write takes less than 4,000; the rest is room for members that we do not
+   know. */
+#define COI_PUSH_VALUE_MAX_BYTES 8192
+
+/* Bytes of the text by which a subscription is validated (W17), and how many
+   wrong ones a client may send (W20). */
+#define COI_PUSH_VALIDATION_MAX_BYTES 1024
+#define COI_PUSH_VALIDATION_TRIES_MAX 5
+
+/* Bytes of whom to ask about our pushes, as the administrator sets it (W30). */
+#define COI_PUSH_SUBJECT_MAX_BYTES 255
+
+/* W26: bytes of a JSON string before it is cut, in its escaped form. The rule
+   wants 100 and, for Content-Type, 200 at least; the last character may take
+   up to six. */
+#define COI_PUSH_TEXT_MAX_BYTES 206
+#define COI_PUSH_CONTENT_TYPE_MAX_BYTES 206
+
+/* Bytes above which a mailbox name (W26) and a group's id (W27) are left out
+   of a payload. */
+#define COI_PUSH_FOLDER_MAX_BYTES 200
+#define COI_PUSH_GROUP_ID_MAX_BYTES 128
+
+/* Seconds that a push service is asked to keep a push: more than any of them
+   does. */
+#define COI_PUSH_TTL_MAX_SECS (28*24*60*60)
+
+/* Characters of a Topic (RFC 8030 5.4). */
+#define COI_PUSH_TOPIC_MAX_LEN 32
+
+/* Seconds until a push is sent again: after the first failure, and at most.
+   In between they double. */
+#define COI_PUSH_RETRY_MIN_SECS 5
+#define COI_PUSH_RETRY_MAX_SECS (15*60)
+
+/* Seconds that a push service may ask us to wait: jobs do not live longer. */
+#define COI_PUSH_RETRY_AFTER_MAX_SECS (24*60*60)
+
+/* Characters of a job's id, and bytes of a user's name in a job. */
+#define COI_PUSH_JOB_ID_MIN_LEN 16
+#define COI_PUSH_JOB_ID_MAX_LEN 64
+#define COI_PUSH_USER_MAX_BYTES 512
+
+/* Bytes of an Authorization header: an endpoint's host and a subject, in
+   base64, and a key and a signature. */
+#define COI_PUSH_AUTHORIZATION_MAX_BYTES 2048
+
+/* Bytes of a job's line: two bodies of 4096 in base64, and all the rest. */
+#define COI_PUSH_JOB_LINE_MAX_BYTES 16384
+
 #endif

@@ -17,7 +17,7 @@ coi_user=dovenull
 
 # shellcheck disable=SC2034 # used by those who source this
 coi_packages=(autoconf automake libtool make gcc libc6-dev pkg-config check
-	libidn2-dev libjansson-dev libunistring-dev
+	libidn2-dev libjansson-dev libssl-dev libunistring-dev
 	dovecot-dev dovecot-imapd dovecot-lmtpd dovecot-sieve
 	python3 python3-pytest python3-pytest-xdist)
 
@@ -222,7 +222,8 @@ coi_prepare()
 		env -C "$coi_work/src" autoreconf -fi
 }
 
-# coi_configure BUILD-DIRECTORY ARGUMENT...: configures there and builds.
+# coi_configure BUILD-DIRECTORY ARGUMENT...: configures there, with all there is
+# (make distcheck builds without push), and builds.
 coi_configure()
 {
 	local build=$1
@@ -231,7 +232,7 @@ coi_configure()
 	mkdir -p "$build"
 	coi_own "$build"
 	coi_logged "$coi_work/tmp/configure.log" configure \
-		env -C "$build" "$coi_work/src/configure" "$@"
+		env -C "$build" "$coi_work/src/configure" --with-push "$@"
 	coi_logged "$coi_work/tmp/make.log" make make -C "$build" -j"$(nproc)"
 }
 
