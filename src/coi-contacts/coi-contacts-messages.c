@@ -14,6 +14,7 @@
 #include "mail-storage-private.h"
 #include "coi-contact.h"
 #include "coi-contacts.h"
+#include "coi-save.h"
 #include "coi-store.h"
 #include "coi-user.h"
 #include "coi-contacts-index.h"
@@ -373,6 +374,18 @@ coi_contacts_writer_from(struct coi_user *cuser,
 	message->from_domain = at == NULL ? my_hostdomain() : at + 1;
 }
 
+/* S37: it is detected as chat like any other. Returns NULL if the user has COI
+   off. */
+static struct mail_keywords *
+coi_contacts_writer_keywords(struct coi_contacts_writer *w)
+{
+	static const char *const keywords[] = { COI_KEYWORD_CHAT, NULL };
+	enum coi_filter filter;
+
+	return coi_user_get_active_filter(w->cuser, &filter) <= 0 ? NULL :
+		mailbox_keywords_create_valid(w->box, keywords);
+}
+
 static int
 coi_contacts_writer_save_new(struct coi_contacts_writer *w,
 			     struct mailbox_transaction_context *t,
@@ -380,6 +393,7 @@ coi_contacts_writer_save_new(struct coi_contacts_writer *w,
 {
 	struct coi_contact_message message;
 	struct mail_save_context *ctx;
+	struct mail_keywords *keywords;
 	struct istream *input;
 	string_t *str = t_str_new(512);
 	int ret;
@@ -394,7 +408,10 @@ coi_contacts_writer_save_new(struct coi_contacts_writer *w,
 
 	input = i_stream_create_from_data(str_data(str), str_len(str));
 	ctx = mailbox_save_alloc(t);
-	mailbox_save_set_flags(ctx, MAIL_SEEN, NULL);
+	keywords = coi_contacts_writer_keywords(w);
+	mailbox_save_set_flags(ctx, MAIL_SEEN, keywords);
+	if (keywords != NULL)
+		mailbox_keywords_unref(&keywords);
 	ret = coi_contacts_writer_save(&ctx, input);
 	i_stream_unref(&input);
 	return ret;
