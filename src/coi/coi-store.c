@@ -10,6 +10,7 @@
 #include "mkdir-parents.h"
 #include "read-full.h"
 #include "safe-mkstemp.h"
+#include "sleep.h"
 #include "unlink-directory.h"
 #include "write-full.h"
 #include "mail-namespace.h"
@@ -674,6 +675,9 @@ int coi_store_erase(struct coi_store *store, const char **error_r)
 		return -1;
 	}
 	for (i = 0; ret == 0 && i < COI_STORE_ERASE_TRIES_MAX; i++) T_BEGIN {
+		/* somebody may be just about to lock the new store */
+		if (i > 0)
+			i_sleep_msecs(COI_STORE_ERASE_PAUSE_MSECS);
 		ret = coi_store_try_erase(store, error_r);
 	} T_END_PASS_STR_IF(ret < 0, error_r);
 	if (ret == 0) {

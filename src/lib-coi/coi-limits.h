@@ -46,8 +46,10 @@
 /* Entries that `doveadm coi erase' removes in one transaction. */
 #define COI_ERASE_BATCH_MAX 1000
 
-/* How often the removal of a store is tried while others write to it. */
+/* How often the removal of a store is tried while others write to it, and the
+   pause between two tries. */
 #define COI_STORE_ERASE_TRIES_MAX 100
+#define COI_STORE_ERASE_PAUSE_MSECS 10
 
 /* Bytes of the list of UIDs that are being moved: half a million messages in
    the worst case. */

@@ -601,6 +601,16 @@ def test_no_address_in_the_log(server):
     assert "john" not in dovecot.log_text()
 
 
+def set_contacts(bob, count):
+    """Entries of so many contacts; returns their hashes."""
+    hashes = [hashlib.sha3_256(b"%d" % number).hexdigest() for number in range(count)]
+    for begin in range(0, count, 50):
+        entries = [f'{CONTACTS}/{one} "{{\\"notify\\":\\"none\\"}}"'
+                   for one in hashes[begin:begin + 50]]
+        assert bob.cmd(f'SETMETADATA "" ({" ".join(entries)})').status == "OK"
+    return set(hashes)
+
+
 # -- groups
 
 GROUP_ID = "Sunday-walks-2026"
@@ -680,27 +690,27 @@ def test_export_of_many(server):
     count = 300
     dovecot = server()
     bob = enabled(dovecot, "bob")
-    hashes = {hashlib.sha3_256(b"%d" % number).hexdigest() for number in range(count)}
-    for one in sorted(hashes):
-        assert set_entry(bob, f"{CONTACTS}/{one}", '{"notify":"none"}').status == "OK"
+    hashes = set_contacts(bob, count)
     assert set(exported(dovecot)["contacts"]) == hashes
     assert len(contacts(dovecot)) == count
 
 
-def test_export_of_strange_values(server):
+@pytest.mark.parametrize("value", [b'not "JSON"\xff', b'{"blocked":\ntrue}'])
+def test_export_of_strange_values(server, value):
     """S43: what dsync may have brought is exported too, as a string; list and
     status pass it over with an error."""
     dovecot = server()
     contact(dovecot, "block", JOHN_ADDRESS)
     contact(dovecot, "block", "other@example.org")
     path = store(dovecot, "bob", f"contacts/{JOHN[:2]}/{JOHN}")
-    path.write_bytes(b'not "JSON"\n\xff')
-    assert exported(dovecot)["contacts"][JOHN] == 'not "JSON"\n\ufffd'
+    path.write_bytes(value)
+    assert exported(dovecot)["contacts"][JOHN] == value.decode(errors="replace")
     code, found, errors = rows_in_spite(dovecot, "contact", "list", "-u", "bob")
-    assert code == EX_TEMPFAIL and len(found) == 1 and f"coi/contacts/{JOHN}: " in errors
-    code, found, errors = rows_in_spite(dovecot, "status", "-u", "bob")
-    assert code == EX_TEMPFAIL and found[0]["contacts"] == 1
-    assert f"coi/contacts/{JOHN}: " in errors
+    if b"JSON" in value:
+        assert code == EX_TEMPFAIL and len(found) == 1 and f"coi/contacts/{JOHN}: " in errors
+        code, found, errors = rows_in_spite(dovecot, "status", "-u", "bob")
+        assert code == EX_TEMPFAIL and found[0]["contacts"] == 1
+        assert f"coi/contacts/{JOHN}: " in errors
 
 
 def test_export_breaks_off(server):
@@ -756,9 +766,7 @@ def test_erase_many_and_killed(server):
     count = 1200    # COI_ERASE_BATCH_MAX is less
     dovecot = server()
     bob = enabled(dovecot, "bob")
-    for number in range(count):
-        one = hashlib.sha3_256(b"%d" % number).hexdigest()
-        assert set_entry(bob, f"{CONTACTS}/{one}", '{"notify":"none"}').status == "OK"
+    set_contacts(bob, count)
     bob.ok("LOGOUT")
     process = subprocess.Popen(["doveadm", "-c", dovecot.conf, "coi", "erase", "-u", "bob"])
     wait_until(lambda: status_file_is_gone(dovecot), "the first entries are gone")
@@ -776,17 +784,23 @@ def status_file_is_gone(dovecot):
 
 
 def test_erase_is_carried_by_dsync(server):
-    """S43: a backup that has the entries loses them with the next run."""
+    """S43: a backup that has the entries loses all of them with the next run."""
+    count = 1100    # COI_ERASE_BATCH_MAX is less
     dovecot = server(users={"alice": {}, "bob": {}, "copy": {}})
-    coi(dovecot, "enable", "-u", "bob", "--filter", "active")
+    bob = enabled(dovecot, "bob")
+    set_contacts(bob, count)
     contact(dovecot, "block", JOHN_ADDRESS)
+    bob.ok("LOGOUT")
 
     def backup():
-        config = dovecot.conf
-        dovecot.doveadm("backup", "-u", "bob", "doveadm", "-c", str(config), "dsync-server",
-                        "-u", "copy")
+        command = ("backup", "-u", "bob", "doveadm", "-c", str(dovecot.conf), "dsync-server",
+                   "-u", "copy")
+        code, output = dovecot.doveadm(*command, check=False)
+        if code == 2:   # something changed meanwhile: again
+            code, output = dovecot.doveadm(*command, check=False)
+        assert code == 0, output
     backup()
-    assert list(contacts(dovecot, "copy")) == [JOHN]
+    assert len(contacts(dovecot, "copy")) == count + 1
     coi(dovecot, "erase", "-u", "bob")
     backup()
     assert contacts(dovecot, "copy") == {}
