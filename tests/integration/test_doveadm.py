@@ -409,6 +409,9 @@ def sorted_in_the_end(dovecot):
     """A killed mdbox needs one more run for each rebuild of its storage."""
     for _ in range(4 if dovecot.options.driver == "mdbox" else 2):
         dovecot.doveadm("coi", "sort", "-u", "bob", check=False)
+        if dovecot.options.driver == "maildir":
+            # its files count, not what an index still lists
+            dovecot.doveadm("force-resync", "-u", "bob", "*")
         inbox, chats = where(dovecot)
         if not inbox:
             break
