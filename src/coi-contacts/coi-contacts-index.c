@@ -98,9 +98,6 @@ int coi_contacts_index_load(struct coi_contacts_index *index,
 	if (ret > 0 && index->records->used == size) {
 		buffer_delete(index->records, 0,
 			      COI_CONTACT_INDEX_HEADER_BYTES);
-		/* a writer that was killed may have marked records without
-		   counting them */
-		coi_contacts_index_count(index);
 		return 0;
 	}
 	if (ret >= 0)

@@ -32,7 +32,7 @@ void coi_contacts_index_close(struct coi_contacts_index *index);
 /* As if there were no file yet: all messages are to be looked at. Until it is
    saved the file stays. Call it before the records are loaded. */
 void coi_contacts_index_forget(struct coi_contacts_index *index);
-/* Reads the records, if that has not happened yet, and counts them. */
+/* Reads the records, if that has not happened yet. */
 int coi_contacts_index_load(struct coi_contacts_index *index,
 			    const char **error_r);
 /* Once they are loaded: header.record_count of them. */

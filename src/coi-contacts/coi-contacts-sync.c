@@ -43,6 +43,8 @@ struct coi_contacts_sync {
 	pool_t pool;
 	ARRAY(struct coi_contacts_touched *) touched;
 	HASH_TABLE(unsigned char *, struct coi_contacts_touched *) by_digest;
+	/* with which bytes their digests begin: most records are passed over */
+	bool first_bytes[UCHAR_MAX + 1];
 	/* data stack; for the log */
 	const char *error;
 };
@@ -78,6 +80,7 @@ coi_contacts_sync_touch(struct coi_contacts_sync *sync,
 	memcpy(key, digest, sizeof(touched->digest));
 	array_push_back(&sync->touched, &touched);
 	hash_table_insert(sync->by_digest, key, touched);
+	sync->first_bytes[digest[0]] = TRUE;
 }
 
 /*
@@ -162,10 +165,26 @@ static int coi_contacts_sync_new(struct coi_contacts_sync *sync)
  * Messages that are gone
  */
 
+/* Both are sorted by UID: *seq goes along with the records. */
+static bool
+coi_contacts_sync_is_gone(struct coi_contacts_sync *sync, uint32_t uid,
+			  uint32_t *seq)
+{
+	uint32_t count = mail_index_view_get_messages_count(sync->box->view);
+	uint32_t box_uid;
+
+	for (; *seq <= count; (*seq)++) {
+		mail_index_lookup_uid(sync->box->view, *seq, &box_uid);
+		if (box_uid >= uid)
+			return box_uid != uid;
+	}
+	return TRUE;
+}
+
 static void coi_contacts_sync_gone(struct coi_contacts_sync *sync)
 {
 	struct coi_contact_index_record record;
-	uint32_t seq, uid = 0;
+	uint32_t seq = 1, uid = 0;
 	bool gone = FALSE;
 	unsigned int i;
 
@@ -173,14 +192,15 @@ static void coi_contacts_sync_gone(struct coi_contacts_sync *sync)
 		coi_contacts_index_get(&sync->index, i, &record);
 		if (record.uid != uid) {
 			uid = record.uid;
-			gone = !mail_index_lookup_seq(sync->box->view, uid,
-						      &seq);
+			gone = coi_contacts_sync_is_gone(sync, uid, &seq);
 		}
 		if (gone && !record.dead) {
 			coi_contacts_index_kill(&sync->index, i);
 			coi_contacts_sync_touch(sync, &record);
 		}
 	}
+	/* a writer that was killed may have marked records without counting
+	   them: then the header told of messages that are gone, too */
 	coi_contacts_index_count(&sync->index);
 }
 
@@ -210,7 +230,8 @@ static void coi_contacts_sync_judge(struct coi_contacts_sync *sync)
 
 	for (i = 0; i < sync->index.header.record_count; i++) {
 		coi_contacts_index_get(&sync->index, i, &record);
-		if (record.dead || record.no_digest)
+		if (!sync->first_bytes[digest[0]] ||
+		    record.dead || record.no_digest)
 			continue;
 		touched = hash_table_lookup(sync->by_digest, digest);
 		if (touched != NULL)

@@ -7,6 +7,7 @@ import sys
 
 import common
 import instructions
+import scale
 import times
 
 PARTS = {
@@ -15,6 +16,7 @@ PARTS = {
     "latency": times.latency_rows,
     "login": times.login_rows,
     "memory": times.memory_rows,
+    "contacts": scale.rows,
 }
 HEAD = common.Row("", "plain", "with the plugins", "ratio", "target")
 

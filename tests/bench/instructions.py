@@ -46,9 +46,11 @@ def totals(out):
     return found
 
 
-def deliveries(case, number, directory):
+def deliveries(case, number, directory, prepare=None):
     """The instructions of a new lmtp process that makes so many deliveries."""
     with counted("lmtp", case.plugins, directory) as (dovecot, out):
+        if prepare is not None:
+            prepare(dovecot)
         with common.Session(dovecot) as session:
             for each in range(number):
                 session.deliver(case, each)
@@ -59,11 +61,11 @@ def deliveries(case, number, directory):
     return total
 
 
-def per_delivery(case, few, many, directory):
+def per_delivery(case, few, many, directory, prepare=None):
     """By the slope: what starting costs falls out."""
     base = directory / f"{case.kind}-{case.plugins}-{case.chat}"
-    return (deliveries(case, many, base / "many") -
-            deliveries(case, few, base / "few")) / (many - few)
+    return (deliveries(case, many, base / "many", prepare) -
+            deliveries(case, few, base / "few", prepare)) / (many - few)
 
 
 def delivery_rows(options, directory):

@@ -973,7 +973,7 @@ def test_store_that_cannot_be_written(server, way):
     finally:
         groups.chmod(0o700)
     assert sum(subject == str(number) for subject, *_ in places(bob)) == 1
-    assert_errors(dovecot, 2)
+    assert_errors(dovecot, 1)
     assert listed(bob) == before
     arrive(dovecot, *range(500, 510))
     assert len(pending_numbers(bob)) == PENDING_MAX
