@@ -707,11 +707,6 @@ def test_event(server):
 ONE_LMTP = "service lmtp {\n  process_limit = 1\n}\n"
 
 
-def processes(dovecot, name):
-    return {pid for pid in dovecot.processes()
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name}
-
-
 def traced_lmtp(dovecot, user, message):
     """Delivers it. Returns the paths in the user's store that lmtp has named to
     the system from RCPT on until it ended."""
@@ -730,7 +725,7 @@ def traced_lmtp(dovecot, user, message):
     thread = threading.Thread(target=run)
     thread.start()
     assert ready.wait(BOUND)
-    [pid] = processes(dovecot, "lmtp")
+    [pid] = dovecot.processes("lmtp")
     with Traced(pid) as traced:
         go.set()
         paths = traced.paths("/dovecot-coi")
@@ -818,10 +813,10 @@ def at_rest(dovecot, pids):
 
 def idling(dovecot, user, mailbox):
     """(client, its process), in IDLE on the mailbox."""
-    old = processes(dovecot, "imap")
+    old = set(dovecot.processes("imap"))
     client = dovecot.imap(user)
     client.ok(f'SELECT "{mailbox}"')
-    [pid] = processes(dovecot, "imap") - old
+    [pid] = set(dovecot.processes("imap")) - old
     client.idle()
     return client, pid
 
@@ -832,7 +827,7 @@ def test_who_wakes(server, driver, way):
     of one stirs."""
     dovecot = server(driver=driver)
     blocking(dovecot, "bob").ok("LOGOUT")
-    wait_until(lambda: not processes(dovecot, "imap"), "no imap process")
+    wait_until(lambda: not dovecot.processes("imap"), "no imap process")
     send(dovecot, way, "bob", mail())  # there is an INBOX
     mailboxes = ["INBOX", CHATS, "COI/Contacts", BLOCKED]
     sessions = {mailbox: idling(dovecot, "bob", mailbox) for mailbox in mailboxes}

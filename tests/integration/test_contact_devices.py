@@ -2,9 +2,7 @@
 is killed meanwhile, COI_KILL_ROUNDS times."""
 
 import collections
-import contextlib
 import os
-import pathlib
 import random
 import re
 import select
@@ -72,21 +70,10 @@ def test_same_contact_at_once(server, driver):
         check_agreement(bob, "alice")
 
 
-def imap_processes(dovecot):
-    return [pid for pid in dovecot.processes() if process_name(pid) == "imap"]
-
-
-def process_name(pid):
-    """Empty if it ends right now."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-    return ""
-
-
 def kill_imap(dovecot):
     """Kills the one that there is; returns once it is dead. The lock on a
     maildir's list of UIDs names no process, Dovecot would wait for it."""
-    [pid] = imap_processes(dovecot)
+    [pid] = dovecot.processes("imap")
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: pid not in dovecot.processes(), "imap is dead")
     for lock in (dovecot.dir / "home").rglob("dovecot-uidlist.lock"):
@@ -111,7 +98,7 @@ def look(dovecot):
     try:
         return looking(dovecot.imap("bob"))
     except ImapError:
-        wait_until(lambda: not imap_processes(dovecot), "imap has ended")
+        wait_until(lambda: not dovecot.processes("imap"), "imap has ended")
         return looking(dovecot.imap("bob"))
 
 
@@ -135,7 +122,7 @@ def test_imap_is_killed(server, driver):
     originals = [put(bob, *names, headers=[f"X-N: {number}"]) for number, names in enumerate(
         [("alice",), ("carol",), ("carol",), ("dave", "erin")])]
     bob.ok("LOGOUT")
-    wait_until(lambda: not imap_processes(dovecot), "imap has ended")
+    wait_until(lambda: not dovecot.processes("imap"), "imap has ended")
     rng = random.Random(42)
     longest = 0.02  # seconds; follows from how far they came
     answers = collections.Counter()
@@ -157,7 +144,7 @@ def test_imap_is_killed(server, driver):
         left = [data.replace(b"COI-Blocked: yes\r\n", b"") for data in texts(client)]
         assert all(one in left for one in originals), number
         client.ok("LOGOUT")
-        wait_until(lambda: not imap_processes(dovecot), "imap has ended")
+        wait_until(lambda: not dovecot.processes("imap"), "imap has ended")
     print(f"answers before the kill: {answers}, messages in the end: {len(left)}")
     client = dovecot.imap("bob")
     for name in NAMES:

@@ -1018,6 +1018,6 @@ def test_lmtp_is_killed(server, driver):
 def let_one_end(dovecot):
     """As test_kill does, but for bob alone."""
     arrive(dovecot, PENDING_MAX)
-    [pid] = test_kill.lmtp_processes(dovecot)
+    [pid] = dovecot.processes("lmtp")
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: pid not in dovecot.processes(), "lmtp has ended")

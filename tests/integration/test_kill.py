@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import os
-import pathlib
 import random
 import re
 import select
@@ -21,11 +20,6 @@ USERS = {"alice": {}, "bob": {}, "carol": {}, "dave": {"plugins": False}}
 FILTERS = {"alice": "active", "bob": "active", "carol": "seen"}  # dave has none
 
 
-def lmtp_processes(dovecot):
-    return [pid for pid in dovecot.processes()
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "lmtp"]
-
-
 # A spare process that is killed before it has served anybody makes Dovecot
 # wait before it starts another one: so there are none. A maildir's lock file
 # that was left without a process id in it is waited for two minutes: so it is
@@ -37,7 +31,7 @@ def let_one_end(dovecot):
     """Dovecot waits before it replaces processes that fail often, until it has
     seen one that ends well."""
     dovecot.delivered(list(USERS), mail("0"))
-    [pid] = lmtp_processes(dovecot)
+    [pid] = dovecot.processes("lmtp")
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: pid not in dovecot.processes(), "lmtp has ended")
 
@@ -45,7 +39,7 @@ def let_one_end(dovecot):
 def kill(dovecot):
     """Kills what delivers; returns once it is dead. The lock on a maildir's list
     of UIDs, which names no process, Dovecot would wait for two minutes."""
-    [pid] = lmtp_processes(dovecot)
+    [pid] = dovecot.processes("lmtp")
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: pid not in dovecot.processes(), "lmtp is dead")
     for lock in (dovecot.dir / "home").rglob("dovecot-uidlist.lock"):

@@ -1,7 +1,6 @@
 """The filter `seen`: chat stays in INBOX until it gets \\Seen (S35)."""
 
 import os
-import pathlib
 import re
 import time
 
@@ -417,15 +416,6 @@ def ids(client, mailbox):
     return re.findall(rb"Message-ID: *(<[^>]*>)", b"\n".join(lines))
 
 
-def imap_processes(dovecot):
-    def name(pid):
-        try:
-            return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-        except (FileNotFoundError, ProcessLookupError):
-            return ""
-    return [pid for pid in dovecot.processes() if name(pid) == "imap"]
-
-
 def session(dovecot, work):
     """The result of work(client) in a session of its own, which has ended. Where
     Dovecot must rebuild an index it may drop the connection."""
@@ -438,7 +428,7 @@ def session(dovecot, work):
             except ImapError:
                 if last:
                     raise
-    wait_until(lambda: not imap_processes(dovecot), "no imap process is left")
+    wait_until(lambda: not dovecot.processes("imap"), "no imap process is left")
     return result
 
 
@@ -459,11 +449,11 @@ def kill(dovecot, size, kill_at):
             assert bob.append("INBOX", chat(f"kill {number}")).status == "OK"
         bob.ok("SELECT INBOX")
         bob.ok("STORE 1:* +FLAGS.SILENT (\\Seen)")
-        [pid] = imap_processes(dovecot)
+        [pid] = dovecot.processes("imap")
         with Traced(pid) as traced:
             bob.start("LOGOUT")
             steps = traced.run(kill_at)
-    wait_until(lambda: not imap_processes(dovecot), "no imap process is left")
+    wait_until(lambda: not dovecot.processes("imap"), "no imap process is left")
     # Dovecot itself would wait two minutes for one that is empty yet
     for lock in dovecot.home("bob").rglob("dovecot-uidlist.lock"):
         lock.unlink()
@@ -487,7 +477,7 @@ def test_kill(server, driver):
     rounds, size = int(os.environ.get("COI_KILL_ROUNDS") or 70), 3
     dovecot = server(driver=driver)
     enabled(dovecot, "bob", message_filter="seen").cmd("LOGOUT")
-    wait_until(lambda: not imap_processes(dovecot), "no imap process is left")
+    wait_until(lambda: not dovecot.processes("imap"), "no imap process is left")
     # Dovecot says in its log what it repairs
     dovecot.check_log = lambda: None
     steps = kill(dovecot, size, None)

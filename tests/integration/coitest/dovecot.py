@@ -120,8 +120,10 @@ class Dovecot:
                     os.kill(pid, signal.SIGKILL)
             raise RuntimeError(f"processes left behind: {left}") from None
 
-    def processes(self):
-        return _session(self.master.pid)
+    def processes(self, name=None):
+        """The pids of its living processes, or of those with a name."""
+        return [pid for pid in _session(self.master.pid)
+                if name is None or _stat(pid)[0] == name]
 
     def wait_hibernated(self):
         """Until imap processes have handed over all their connections."""
