@@ -202,7 +202,8 @@ coi_contacts_index_write_record(struct coi_contacts_index *index, int fd,
 			   COI_CONTACT_INDEX_HEADER_BYTES + offset);
 }
 
-/* The header comes last: until then nothing has changed. */
+/* The header comes last: until then no record is new, and that one is dead is
+   found out again. */
 static int
 coi_contacts_index_write_fd(struct coi_contacts_index *index, int fd)
 {

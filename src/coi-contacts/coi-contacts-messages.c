@@ -174,18 +174,17 @@ coi_contacts_writer_rewrite(struct coi_contacts_writer *w,
 	size_t size;
 	string_t *header;
 
+	if (header_size == 0)
+		return NULL;
 	i_stream_seek(input, 0);
 	if (i_stream_get_max_buffer_size(input) <= header_size)
 		i_stream_set_max_buffer_size(input, header_size + 1);
-	if (header_size > 0 &&
-	    i_stream_read_bytes(input, &data, &size, header_size) <= 0) {
+	if (i_stream_read_bytes(input, &data, &size, header_size) <= 0) {
 		w->error = t_strdup_printf("read(%s) failed: %s",
 			i_stream_get_name(input), i_stream_get_error(input));
 		return NULL;
 	}
 	header = t_str_new(header_size + 64);
-	if (header_size == 0)
-		return NULL;
 	(void)coi_contact_rewrite(data, header_size, blocked, header);
 	parts[0] = i_stream_create_copy_from_buffer(header);
 	parts[1] = i_stream_create_range(input, header_size, (uoff_t)-1);
@@ -274,14 +273,12 @@ coi_contacts_writer_save_again(struct mailbox_transaction_context *t,
 {
 	struct mail_save_context *ctx;
 	time_t received;
-	int tz;
 
 	if (mail_get_received_date(mail, &received) < 0)
 		return -1;
-	tz = 0;
 	ctx = mailbox_save_alloc(t);
 	mailbox_save_copy_flags(ctx, mail);
-	mailbox_save_set_received_date(ctx, received, tz);
+	mailbox_save_set_received_date(ctx, received, 0);
 	return coi_contacts_writer_save(&ctx, input);
 }
 

@@ -310,7 +310,6 @@ int coi_store_remove(struct coi_store *store, const char *key,
  */
 
 struct coi_store_iter {
-	struct coi_store *store;
 	/* NULL: could not be listed, or has ended */
 	DIR *dir, *subdir;
 	char *path, *subpath, *error;
@@ -341,7 +340,6 @@ coi_store_iter_init(struct coi_store *store, const char *dirname)
 {
 	struct coi_store_iter *iter = i_new(struct coi_store_iter, 1);
 
-	iter->store = store;
 	if (coi_store_find(store)) {
 		iter->path = i_strdup(coi_store_key_path(store, dirname));
 		iter->dir = coi_store_iter_open(iter, iter->path);
