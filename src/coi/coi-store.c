@@ -585,7 +585,7 @@ coi_store_erase_file(struct coi_store *store, const char *name,
 	}
 	if (S_ISDIR(st.st_mode)) {
 		return unlink_directory(path, UNLINK_DIRECTORY_FLAG_RMDIR,
-					error_r);
+					error_r) < 0 ? -1 : 0;
 	}
 	if (!coi_store_may_be_needed(name, &st) &&
 	    unlink(path) < 0 && errno != ENOENT) {

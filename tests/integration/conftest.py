@@ -9,6 +9,11 @@ from coitest import Dovecot
 LOG_TAIL = 60  # lines
 
 
+def pytest_configure(config):
+    """An exception in a thread would be a warning only."""
+    config.addinivalue_line("filterwarnings", "error")
+
+
 @pytest.fixture(params=["sdbox", "mdbox", "maildir"])
 def driver(request):
     return request.param

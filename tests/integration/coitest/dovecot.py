@@ -1,5 +1,6 @@
 """A private Dovecot: configured, started, watched and ended."""
 
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -227,20 +228,17 @@ class Dovecot:
         return [path.read_bytes() for path in (self.dir / "outbox").iterdir()]
 
     def at_once(self, *functions):
-        """Runs functions at the same moment, returns their results."""
+        """Runs functions at the same moment, returns their results. What one of
+        them raises is raised here when all have ended."""
         barrier = threading.Barrier(len(functions))
-        results = [None] * len(functions)
 
-        def run(number, function):
+        def run(function):
             barrier.wait(BOUND)
-            results[number] = function()
-        threads = [threading.Thread(target=run, args=pair)
-                   for pair in enumerate(functions)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(2 * BOUND)
-        return results
+            return function()
+
+        with concurrent.futures.ThreadPoolExecutor(len(functions)) as pool:
+            futures = [pool.submit(run, function) for function in functions]
+        return [future.result() for future in futures]
 
 
 def _stat(pid):
