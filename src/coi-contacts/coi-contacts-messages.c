@@ -19,6 +19,7 @@
 #include "coi-user.h"
 #include "coi-contacts-index.h"
 #include "coi-contacts-messages.h"
+#include "coi-contacts-session.h"
 #include "coi-contacts-sync.h"
 
 struct coi_contacts_wanted {
@@ -38,6 +39,8 @@ struct coi_contacts_text {
 struct coi_contacts_writer {
 	struct coi_user *cuser;
 	ARRAY(struct coi_contacts_wanted) wanted;
+	/* with which bytes their digests begin: most records are passed over */
+	bool first_bytes[UCHAR_MAX + 1];
 	/* one of them is to be blocked */
 	bool blocks_any;
 
@@ -78,17 +81,44 @@ coi_contacts_writer_look_at(struct coi_contacts_writer *w,
 	}
 }
 
+/* All records of a message that is going to be replaced. */
+static void
+coi_contacts_writer_suspect(struct coi_contacts_index *index, unsigned int idx)
+{
+	const unsigned char *data = coi_contacts_index_data(index, idx);
+	uint32_t uid = coi_contact_index_uid(data);
+
+	while (idx > 0 && coi_contact_index_uid(
+			coi_contacts_index_data(index, idx - 1)) == uid)
+		idx--;
+	for (; idx < index->written_count; idx++) {
+		data = coi_contacts_index_data(index, idx);
+		if (coi_contact_index_uid(data) != uid)
+			break;
+		coi_contacts_index_set_flags(index, idx,
+			coi_contact_index_flags(data) |
+			COI_CONTACT_INDEX_FLAG_SUSPECT);
+		index->header.suspect = TRUE;
+	}
+}
+
 static void
 coi_contacts_writer_look(struct coi_contacts_writer *w,
-			 const struct coi_contacts_index *index)
+			 struct coi_contacts_index *index)
 {
 	struct coi_contact_index_record record;
+	const unsigned char *data;
 	unsigned int i;
 
 	for (i = 0; i < index->header.record_count; i++) {
-		coi_contacts_index_get(index, i, &record);
-		if (!record.dead && !record.no_digest)
-			coi_contacts_writer_look_at(w, &record);
+		data = coi_contacts_index_data(index, i);
+		if (!w->first_bytes[*coi_contact_index_record_digest(data)] ||
+		    !coi_contact_index_counts(data))
+			continue;
+		coi_contact_index_read_record(data, &record);
+		coi_contacts_writer_look_at(w, &record);
+		if (seq_range_exists(&w->others, record.uid))
+			coi_contacts_writer_suspect(index, i);
 	}
 }
 
@@ -144,12 +174,16 @@ static int coi_contacts_writer_find(struct coi_contacts_writer *w)
 	int ret;
 
 	mailbox_get_open_status(w->box, STATUS_UIDVALIDITY, &status);
-	ret = coi_contacts_index_open(&index, w->cuser->store,
+	ret = coi_contacts_index_open(&index, w->cuser,
 				      status.uidvalidity, &w->error);
 	if (ret == 0)
 		ret = coi_contacts_index_load(&index, &w->error);
 	if (ret == 0) {
 		coi_contacts_writer_look(w, &index);
+		if (array_count(&index.changed) > 0)
+			ret = coi_contacts_index_save(&index, &w->error);
+	}
+	if (ret == 0) {
 		ret = coi_contacts_writer_look_at_new(w,
 						      index.header.last_uid);
 	}
@@ -464,8 +498,9 @@ static int coi_contacts_writer_write(struct coi_contacts_writer *w)
 	}
 	if (mailbox_transaction_commit(&t) < 0)
 		return -1;
-	/* it is done: the newer ones decide, should the old ones stay (C7) */
-	if (coi_contacts_writer_expunge(w) < 0 || mailbox_sync(w->box, 0) < 0) {
+	/* it is done: the newer ones decide, should the old ones stay (C7);
+	   whoever synchronises the mailbox next removes their files */
+	if (coi_contacts_writer_expunge(w) < 0) {
 		e_error(coi_user_get_event(w->cuser),
 			"Expunging contact messages that were replaced "
 			"failed: %s",
@@ -485,7 +520,7 @@ static int coi_contacts_writer_open(struct coi_contacts_writer *w)
 				  &error, &errstr) < 0 ||
 	     mailbox_open(w->box) < 0))
 		return -1;
-	return mailbox_sync(w->box, 0);
+	return coi_contacts_session_sync(w->cuser->contacts_session);
 }
 
 static int coi_contacts_writer_run(struct coi_contacts_writer *w)
@@ -543,6 +578,7 @@ coi_contacts_writer_init(struct coi_contacts_writer *w,
 		wanted->hash = blocks[i].hash;
 		wanted->blocked = blocks[i].blocked;
 		coi_contact_index_digest(wanted->hash, wanted->digest);
+		w->first_bytes[wanted->digest[0]] = TRUE;
 		if (wanted->blocked)
 			w->blocks_any = TRUE;
 	}
@@ -557,13 +593,13 @@ int coi_contacts_set_blocked(struct coi_user *cuser,
 	int ret;
 
 	coi_contacts_writer_init(&w, cuser, blocks, count);
-	w.box = coi_mailboxes_alloc(cuser, COI_MAILBOX_CONTACTS,
-				    MAILBOX_FLAG_IGNORE_ACLS);
+	coi_contacts_session_ref(cuser);
+	w.box = cuser->contacts_session->box;
 	cuser->contacts_busy = TRUE;
 	ret = coi_contacts_writer_run(&w);
 	cuser->contacts_busy = FALSE;
 	if (ret < 0)
 		coi_contacts_writer_fail(&w, error_r, client_error_r);
-	mailbox_free(&w.box);
+	coi_contacts_session_unref(cuser);
 	return ret;
 }

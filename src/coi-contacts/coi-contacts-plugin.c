@@ -10,6 +10,7 @@
 #include "coi-contacts-mailbox.h"
 #include "coi-contacts-messages.h"
 #include "coi-contacts-plugin.h"
+#include "coi-contacts-session.h"
 #include "coi-contacts-sync.h"
 
 const char *coi_contacts_plugin_version = DOVECOT_ABI_VERSION;
@@ -18,6 +19,8 @@ const char *coi_contacts_plugin_dependencies[] = { NULL };
 
 static const struct coi_contacts_vfuncs coi_contacts_vfuncs = {
 	.judge = coi_contacts_judge,
+	.begin = coi_contacts_session_ref,
+	.end = coi_contacts_session_unref,
 	.catch_up = coi_contacts_catch_up,
 	.set_blocked = coi_contacts_set_blocked,
 	.is_blocked = coi_contacts_are_blocked,

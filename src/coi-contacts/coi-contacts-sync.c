@@ -15,6 +15,7 @@
 #include "coi-contacts-check.h"
 #include "coi-contacts-index.h"
 #include "coi-contacts-mailbox.h"
+#include "coi-contacts-session.h"
 #include "coi-contacts-sync.h"
 
 /* What the messages say about a hash of which one is new or gone. */
@@ -37,8 +38,8 @@ struct coi_contacts_sync {
 	struct coi_contacts_index index;
 	/* messages that the index does not know; 0: there are none */
 	uint32_t new_seq1, new_seq2;
-	/* it knows messages that are not there */
-	bool gone;
+	/* it knows others than are there, or suspects that */
+	bool differs;
 
 	pool_t pool;
 	ARRAY(struct coi_contacts_touched *) touched;
@@ -162,18 +163,74 @@ static int coi_contacts_sync_new(struct coi_contacts_sync *sync)
 }
 
 /*
- * Messages that are gone
+ * Messages that are gone, and those that are back
  */
+
+/* Records that are looked at together; most times nothing of them is gone. */
+#define COI_CONTACTS_SYNC_CHUNK_RECORDS 512
+
+struct coi_contacts_chunk {
+	/* Records of whole messages, `end' is behind the last one. */
+	unsigned int start, end;
+	/* Messages of them that are not known to be gone, records of those that
+	   are, and records that are suspect. */
+	unsigned int message_count, dead_count, suspect_count;
+	/* The same UIDs in the mailbox; seq1 0: there are none. */
+	uint32_t seq1, seq2;
+};
+
+static uint32_t
+coi_contacts_sync_uid(const struct coi_contacts_sync *sync, unsigned int idx)
+{
+	return coi_contact_index_uid(coi_contacts_index_data(&sync->index, idx));
+}
+
+static void
+coi_contacts_sync_get_chunk(struct coi_contacts_sync *sync, unsigned int start,
+			    struct coi_contacts_chunk *chunk_r)
+{
+	unsigned int i, count = sync->index.header.record_count;
+	const unsigned char *data;
+	uint32_t uid, last_uid = 0;
+
+	i_zero(chunk_r);
+	chunk_r->start = start;
+	for (i = start; i < count; i++) {
+		data = coi_contacts_index_data(&sync->index, i);
+		uid = coi_contact_index_uid(data);
+		if (i >= start + COI_CONTACTS_SYNC_CHUNK_RECORDS &&
+		    uid != coi_contacts_sync_uid(sync, i - 1))
+			break;
+		if (coi_contact_index_is_suspect(data))
+			chunk_r->suspect_count++;
+		if (coi_contact_index_is_dead(data))
+			chunk_r->dead_count++;
+		else if (uid != last_uid) {
+			chunk_r->message_count++;
+			last_uid = uid;
+		}
+	}
+	chunk_r->end = i;
+	mailbox_get_seq_range(sync->box, coi_contacts_sync_uid(sync, start),
+			      coi_contacts_sync_uid(sync, i - 1),
+			      &chunk_r->seq1, &chunk_r->seq2);
+}
+
+/* All of the mailbox's messages are in the index up to its last UID. */
+static bool coi_contacts_chunk_differs(const struct coi_contacts_chunk *chunk)
+{
+	return chunk->suspect_count > 0 || chunk->message_count !=
+		(chunk->seq1 == 0 ? 0 : chunk->seq2 - chunk->seq1 + 1);
+}
 
 /* Both are sorted by UID: *seq goes along with the records. */
 static bool
 coi_contacts_sync_is_gone(struct coi_contacts_sync *sync, uint32_t uid,
-			  uint32_t *seq)
+			  uint32_t *seq, uint32_t last_seq)
 {
-	uint32_t count = mail_index_view_get_messages_count(sync->box->view);
 	uint32_t box_uid;
 
-	for (; *seq <= count; (*seq)++) {
+	for (; *seq <= last_seq; (*seq)++) {
 		mail_index_lookup_uid(sync->box->view, *seq, &box_uid);
 		if (box_uid >= uid)
 			return box_uid != uid;
@@ -181,27 +238,63 @@ coi_contacts_sync_is_gone(struct coi_contacts_sync *sync, uint32_t uid,
 	return TRUE;
 }
 
-static void coi_contacts_sync_gone(struct coi_contacts_sync *sync)
+/* mdbox, when it is repaired, brings back messages that were expunged. */
+static void
+coi_contacts_sync_record(struct coi_contacts_sync *sync, unsigned int idx,
+			 bool gone)
 {
+	const unsigned char *data = coi_contacts_index_data(&sync->index, idx);
 	struct coi_contact_index_record record;
-	uint32_t seq = 1, uid = 0;
+	uint32_t flags = coi_contact_index_flags(data);
+
+	if (coi_contact_index_is_dead(data) == gone &&
+	    !coi_contact_index_is_suspect(data))
+		return;
+	flags &= ~(COI_CONTACT_INDEX_FLAG_DEAD |
+		   COI_CONTACT_INDEX_FLAG_SUSPECT);
+	if (gone)
+		flags |= COI_CONTACT_INDEX_FLAG_DEAD;
+	coi_contacts_index_set_flags(&sync->index, idx, flags);
+	coi_contact_index_read_record(data, &record);
+	coi_contacts_sync_touch(sync, &record);
+}
+
+static void
+coi_contacts_sync_differing(struct coi_contacts_sync *sync,
+			    const struct coi_contacts_chunk *chunk)
+{
+	uint32_t seq = I_MAX(chunk->seq1, 1), uid = 0;
 	bool gone = FALSE;
 	unsigned int i;
 
-	for (i = 0; i < sync->index.header.record_count; i++) {
-		coi_contacts_index_get(&sync->index, i, &record);
-		if (record.uid != uid) {
-			uid = record.uid;
-			gone = coi_contacts_sync_is_gone(sync, uid, &seq);
+	for (i = chunk->start; i < chunk->end; i++) {
+		if (coi_contacts_sync_uid(sync, i) != uid) {
+			uid = coi_contacts_sync_uid(sync, i);
+			gone = coi_contacts_sync_is_gone(sync, uid, &seq,
+							 chunk->seq2);
 		}
-		if (gone && !record.dead) {
-			coi_contacts_index_kill(&sync->index, i);
-			coi_contacts_sync_touch(sync, &record);
-		}
+		coi_contacts_sync_record(sync, i, gone);
 	}
-	/* a writer that was killed may have marked records without counting
-	   them: then the header told of messages that are gone, too */
-	coi_contacts_index_count(&sync->index);
+}
+
+static void coi_contacts_sync_known(struct coi_contacts_sync *sync)
+{
+	struct coi_contact_index_header *header = &sync->index.header;
+	struct coi_contacts_chunk chunk = { .end = 0 };
+
+	/* counted anew: a writer that was killed may have marked records
+	   without counting them */
+	header->message_count = header->dead_count = 0;
+	header->suspect = FALSE;
+	while (chunk.end < header->record_count) {
+		coi_contacts_sync_get_chunk(sync, chunk.end, &chunk);
+		if (coi_contacts_chunk_differs(&chunk)) {
+			coi_contacts_sync_differing(sync, &chunk);
+			coi_contacts_sync_get_chunk(sync, chunk.start, &chunk);
+		}
+		header->message_count += chunk.message_count;
+		header->dead_count += chunk.dead_count;
+	}
 }
 
 /*
@@ -225,14 +318,16 @@ static void coi_contacts_sync_judge(struct coi_contacts_sync *sync)
 {
 	struct coi_contact_index_record record;
 	struct coi_contacts_touched *touched;
-	const unsigned char *digest = record.digest;
+	const unsigned char *data, *digest;
 	unsigned int i;
 
 	for (i = 0; i < sync->index.header.record_count; i++) {
-		coi_contacts_index_get(&sync->index, i, &record);
-		if (!sync->first_bytes[digest[0]] ||
-		    record.dead || record.no_digest)
+		data = coi_contacts_index_data(&sync->index, i);
+		digest = coi_contact_index_record_digest(data);
+		if (!sync->first_bytes[*digest] ||
+		    !coi_contact_index_counts(data))
 			continue;
+		coi_contact_index_read_record(data, &record);
 		touched = hash_table_lookup(sync->by_digest, digest);
 		if (touched != NULL)
 			coi_contacts_sync_judge_record(touched, &record);
@@ -357,7 +452,7 @@ static int coi_contacts_sync_compare(struct coi_contacts_sync *sync)
 
 	mailbox_get_open_status(sync->box, STATUS_UIDVALIDITY |
 				STATUS_MESSAGES, &status);
-	if (coi_contacts_index_open(&sync->index, sync->cuser->store,
+	if (coi_contacts_index_open(&sync->index, sync->cuser,
 				    status.uidvalidity, &error) < 0) {
 		sync->error = p_strdup(sync->pool, error);
 		return -1;
@@ -370,9 +465,10 @@ static int coi_contacts_sync_compare(struct coi_contacts_sync *sync)
 			      (uint32_t)-1, &sync->new_seq1, &sync->new_seq2);
 	new_count = sync->new_seq1 == 0 ? 0 :
 		sync->new_seq2 - sync->new_seq1 + 1;
-	sync->gone = sync->index.header.message_count !=
+	sync->differs = sync->index.header.suspect ||
+		sync->index.header.message_count !=
 		status.messages - new_count;
-	return new_count > 0 || sync->gone ? 1 : 0;
+	return new_count > 0 || sync->differs ? 1 : 0;
 }
 
 static int coi_contacts_sync_changes(struct coi_contacts_sync *sync)
@@ -383,8 +479,8 @@ static int coi_contacts_sync_changes(struct coi_contacts_sync *sync)
 		sync->error = p_strdup(sync->pool, error);
 		return -1;
 	}
-	if (sync->gone)
-		coi_contacts_sync_gone(sync);
+	if (sync->differs)
+		coi_contacts_sync_known(sync);
 	if (sync->new_seq1 != 0 && coi_contacts_sync_new(sync) < 0)
 		return -1;
 	coi_contacts_sync_judge(sync);
@@ -399,7 +495,7 @@ static int coi_contacts_sync_changes(struct coi_contacts_sync *sync)
 
 static int coi_contacts_sync_mailbox(struct coi_contacts_sync *sync)
 {
-	if (mailbox_sync(sync->box, 0) == 0)
+	if (coi_contacts_session_sync(sync->cuser->contacts_session) == 0)
 		return 0;
 	sync->error = p_strdup(sync->pool,
 		mailbox_get_last_internal_error(sync->box, NULL));
@@ -424,18 +520,21 @@ static int coi_contacts_sync_locked(struct coi_contacts_sync *sync)
    for a lock. */
 static int coi_contacts_sync_run(struct coi_contacts_sync *sync)
 {
+	struct coi_store *store = sync->cuser->store;
 	int ret;
 
-	if (coi_contacts_sync_mailbox(sync) < 0)
-		return -1;
-	ret = coi_contacts_sync_compare(sync);
-	coi_contacts_index_close(&sync->index);
-	if (ret <= 0)
-		return ret;
-	if (coi_store_lock(sync->cuser->store, &sync->error) < 0)
+	if (!coi_store_is_locked(store)) {
+		if (coi_contacts_sync_mailbox(sync) < 0)
+			return -1;
+		ret = coi_contacts_sync_compare(sync);
+		coi_contacts_index_close(&sync->index);
+		if (ret <= 0)
+			return ret;
+	}
+	if (coi_store_lock(store, &sync->error) < 0)
 		return -1;
 	ret = coi_contacts_sync_locked(sync);
-	coi_store_unlock(sync->cuser->store);
+	coi_store_unlock(store);
 	return ret;
 }
 
@@ -443,8 +542,8 @@ static int coi_contacts_sync_open(struct coi_contacts_sync *sync)
 {
 	int ret;
 
-	sync->box = coi_mailboxes_alloc(sync->cuser, COI_MAILBOX_CONTACTS,
-					MAILBOX_FLAG_IGNORE_ACLS);
+	coi_contacts_session_ref(sync->cuser);
+	sync->box = sync->cuser->contacts_session->box;
 	if (mailbox_open(sync->box) == 0) {
 		ret = coi_contacts_sync_run(sync);
 		if (sync->check != NULL)
@@ -458,7 +557,7 @@ static int coi_contacts_sync_open(struct coi_contacts_sync *sync)
 	}
 	if (ret >= 0 && sync->check != NULL)
 		ret = coi_contacts_sync_check_entries(sync);
-	mailbox_free(&sync->box);
+	coi_contacts_session_unref(sync->cuser);
 	return ret;
 }
 

@@ -670,16 +670,23 @@ coi_changes_commit_all(struct mailbox_transaction_context *t,
 	struct mailbox *box = t->box;
 	union mailbox_module_context *cbox = COI_CHANGES_CONTEXT(box);
 	struct coi_user *cuser = coi_user_get(box->storage->user);
+	const struct coi_contacts_vfuncs *v = NULL;
 	int ret;
 
 	if (coi_changes_prepare(box, cuser, ct) < 0) {
 		cbox->super.transaction_rollback(t);
 		return -1;
 	}
+	if (coi_changes_have_client_contact(ct))
+		v = coi_contacts_get(cuser);
+	if (v != NULL)
+		v->begin(cuser);
 	ret = coi_changes_commit_locked(t, cuser, ct, changes_r);
 	/* it is done, whatever the messages say */
 	if (ret == 0 && coi_changes_catch_up(box, cuser, ct) < 0)
 		e_debug(coi_user_get_event(cuser), "Catching up later");
+	if (v != NULL)
+		v->end(cuser);
 	coi_store_unlock(cuser->store);
 	if (ret == 0)
 		coi_changes_log(cuser, ct);

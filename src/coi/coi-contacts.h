@@ -39,6 +39,11 @@ struct coi_contacts_vfuncs {
 		     struct coi_entry_verdict *verdict_r,
 		     const char **client_error_r);
 
+	/* Around several of the functions below, between lock and unlock of the
+	   store: opening Contacts is most of their work, if it is large. */
+	void (*begin)(struct coi_user *cuser);
+	void (*end)(struct coi_user *cuser);
+
 	/* Makes the entries follow the messages in Contacts that nobody has
 	   looked at yet, and those that are gone (C4, C7). Returns 0, or -1
 	   after logging why not; then it happens at the next occasion. */

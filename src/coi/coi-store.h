@@ -32,6 +32,21 @@ int coi_store_read_part(struct coi_store *store, const char *key,
 			size_t max_bytes, buffer_t *dest, size_t *size_r,
 			const char **error_r);
 
+/* The beginning of a large value, to be looked through: mapped, unless the
+   administrator has forbidden that (mmap_disable), or read. It may be changed,
+   and the value stays. */
+struct coi_store_map {
+	void *data;
+	size_t size;
+	bool mapped;
+};
+/* `size' > 0. Call it only between lock and unlock. Returns 0, or -1 if the
+   value cannot be read or has less than `size' bytes. */
+int coi_store_map(struct coi_store *store, const char *key, size_t size,
+		  struct coi_store_map *map_r, const char **error_r);
+/* A zeroed one is as good as unmapped. */
+void coi_store_unmap(struct coi_store_map *map);
+
 /* Replaces the value of `key', creating the directory in which it lies; call it
    only between lock and unlock. Returns 0, or -1 with nothing changed. */
 int coi_store_write(struct coi_store *store, const char *key,
@@ -70,6 +85,8 @@ int coi_store_remove_leftovers(struct coi_store *store, time_t before,
    cannot be had. */
 int coi_store_lock(struct coi_store *store, const char **error_r);
 void coi_store_unlock(struct coi_store *store);
+/* Do we have it? */
+bool coi_store_is_locked(const struct coi_store *store);
 
 /* Removes the store with all that is in its directory, of whatever kind; what
    symbolic links point to stays. Other writers wait, and then have a new store.

@@ -35,6 +35,8 @@ struct coi_user {
 	/* We create, rename or subscribe mailboxes ourselves: no command of a
 	   client (S31). */
 	bool own_mailbox_change;
+	/* What coi_contacts keeps while it works. */
+	struct coi_contacts_session *contacts_session;
 	/* We work in Contacts ourselves (coi-contacts.h). */
 	bool contacts_busy;
 	/* The store's failure was logged already. */

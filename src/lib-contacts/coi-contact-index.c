@@ -2,7 +2,6 @@
 
 #include "lib.h"
 #include "buffer.h"
-#include "byteorder.h"
 #include "hex-binary.h"
 #include "coi-entry.h"
 #include "coi-contact-index.h"
@@ -10,10 +9,6 @@
 /* The last character is the version of the format. */
 #define COI_CONTACT_INDEX_MAGIC "COI-CI\n1"
 #define COI_CONTACT_INDEX_MAGIC_BYTES 8
-
-#define COI_RECORD_NO_DIGEST 0x01
-#define COI_RECORD_BLOCKED 0x02
-#define COI_RECORD_DEAD 0x04
 
 static void coi_contact_index_append_uint32(buffer_t *dest, uint32_t num)
 {
@@ -39,6 +34,7 @@ bool coi_contact_index_read_header(const unsigned char *data, size_t size,
 	header_r->last_uid = le32_to_cpu_unaligned(data + 8);
 	header_r->record_count = le32_to_cpu_unaligned(data + 12);
 	header_r->dead_count = le32_to_cpu_unaligned(data + 16);
+	header_r->suspect = le32_to_cpu_unaligned(data + 20) != 0;
 	/* every message has a record; (uint32_t)-1 is no UID */
 	return header_r->record_count <=
 		(file_size - COI_CONTACT_INDEX_HEADER_BYTES) /
@@ -59,21 +55,22 @@ void coi_contact_index_append_header(buffer_t *dest,
 	coi_contact_index_append_uint32(dest, header->last_uid);
 	coi_contact_index_append_uint32(dest, header->record_count);
 	coi_contact_index_append_uint32(dest, header->dead_count);
-	coi_contact_index_append_uint32(dest, 0);
+	coi_contact_index_append_uint32(dest, header->suspect ? 1 : 0);
 }
 
 void coi_contact_index_read_record(const unsigned char *data,
 				   struct coi_contact_index_record *record_r)
 {
-	uint32_t flags = le32_to_cpu_unaligned(data + 4);
+	uint32_t flags = coi_contact_index_flags(data);
 
 	i_zero(record_r);
-	record_r->uid = le32_to_cpu_unaligned(data);
-	record_r->no_digest = (flags & COI_RECORD_NO_DIGEST) != 0;
-	record_r->blocked = (flags & COI_RECORD_BLOCKED) != 0;
-	record_r->dead = (flags & COI_RECORD_DEAD) != 0;
+	record_r->uid = coi_contact_index_uid(data);
+	record_r->no_digest = (flags & COI_CONTACT_INDEX_FLAG_NO_DIGEST) != 0;
+	record_r->blocked = (flags & COI_CONTACT_INDEX_FLAG_BLOCKED) != 0;
+	record_r->dead = (flags & COI_CONTACT_INDEX_FLAG_DEAD) != 0;
 	record_r->date = (time_t)le64_to_cpu_unaligned(data + 8);
-	memcpy(record_r->digest, data + 16, sizeof(record_r->digest));
+	memcpy(record_r->digest, coi_contact_index_record_digest(data),
+	       sizeof(record_r->digest));
 }
 
 void coi_contact_index_append_record(buffer_t *dest,
@@ -83,9 +80,9 @@ void coi_contact_index_append_record(buffer_t *dest,
 
 	coi_contact_index_append_uint32(dest, record->uid);
 	coi_contact_index_append_uint32(dest,
-		(record->no_digest ? COI_RECORD_NO_DIGEST : 0) |
-		(record->blocked ? COI_RECORD_BLOCKED : 0) |
-		(record->dead ? COI_RECORD_DEAD : 0));
+		(record->no_digest ? COI_CONTACT_INDEX_FLAG_NO_DIGEST : 0) |
+		(record->blocked ? COI_CONTACT_INDEX_FLAG_BLOCKED : 0) |
+		(record->dead ? COI_CONTACT_INDEX_FLAG_DEAD : 0));
 	cpu64_to_le_unaligned(record->date, date);
 	buffer_append(dest, date, sizeof(date));
 	buffer_append(dest, record->digest, sizeof(record->digest));

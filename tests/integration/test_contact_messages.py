@@ -3,12 +3,13 @@
 import base64
 import re
 import shutil
+import struct
 
 import pytest
 
 from coi import enabled, get_entry, places, send, set_entry, store
 from coitest import Literal
-from contacts import (BLOCKED, MAILBOX, block, contact, expunge, group, is_blocked,
+from contacts import (BLOCKED, CONTACTS, MAILBOX, block, contact, expunge, group, is_blocked,
                       message, name_hash, put, says, set_all, stored, texts, value,
                       with_blocked)
 from messages import mail
@@ -473,6 +474,75 @@ def damage_index(path, damage):
             "counts": data[:12] + b"\xff" * 8 + data[20:],
             "huge": data[:20] + b"\xff" * 8 + data[28:],
             "other mailbox": data[:8] + b"\1\0\0\0" + data[12:]}[damage])
+
+
+@pytest.mark.parametrize("what", ["back", "suspect"])
+def test_message_is_back(server, what):
+    """C4 C7: whoever was killed while a message was replaced has marked it; a mdbox
+    that is repaired brings back what was expunged. Its hashes are judged again,
+    and once only."""
+    dovecot = server()
+    bob = enabled(dovecot, "bob")
+    put(bob, "alice", "carol", blocked=True)
+    put(bob, "dave", blocked=True)
+    for name in ("alice", "carol"):
+        digest = name_hash(name)
+        store(dovecot, "bob", f"contacts/{digest[:2]}/{digest}").unlink()
+    assert not is_blocked(bob, "alice")
+    path = store(dovecot, "bob", "contacts.index")
+    path.write_bytes(remembered(path.read_bytes(), what))
+    bob = dovecot.imap("bob")
+    assert len(texts(bob)) == 2
+    assert all(is_blocked(bob, name) for name in ("alice", "carol", "dave"))
+    assert path.read_bytes() == remembered(path.read_bytes(), "as it is")
+    before = path.stat()
+    bob = dovecot.imap("bob")
+    assert len(texts(bob)) == 2
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def remembered(data, what):
+    """contacts.index with the first two of three records, one message's, as they
+    are, suspect, or dead."""
+    numbers = list(struct.unpack_from("<6I", data, 8))
+    flags = {"as it is": 2, "suspect": 10, "back": 6}[what]
+    numbers[1], numbers[4], numbers[5] = {
+        "as it is": (2, 0, 0), "suspect": (2, 0, 1), "back": (1, 2, 0)}[what]
+    changed = bytearray(data)
+    struct.pack_into("<6I", changed, 8, *numbers)
+    for record in (32, 80):
+        struct.pack_into("<I", changed, record + 4, flags)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("mmap_disable", ["no", "yes"])
+def test_some_of_many_go(server, mmap_disable):
+    """C4 C7: of more hashes than are compared at once, the block ends for those
+    whose messages are gone, wherever these stand, and for no other; rewriting
+    one of them is no loss."""
+    bob = enabled(server(extra=f"mmap_disable = {mmap_disable}\n"), "bob")
+    names = {uid: [f"{uid}-{number}" for number in range(30)] for uid in range(1, 61)}
+    for each in names.values():
+        put(bob, *each, blocked=True)
+    there = set(names)
+    for gone in [(18,), (1,), (60,), (17, 19), (2, 30, 31, 59), range(35, 53), range(3, 17)]:
+        expunge(bob, *gone)
+        there -= set(gone)
+        assert listed_blocked(bob) == hashes_of(names, there)
+        assert set_entry(bob, contact("20-0"), None).status == "OK"
+        assert listed_blocked(bob) == hashes_of(names, there - {20})
+        assert block(bob, "20-0").status == "OK"
+
+
+def hashes_of(names, uids):
+    return {name_hash(name) for uid in uids for name in names[uid]}
+
+
+def listed_blocked(client):
+    """The hashes of all blocked contacts, by one command."""
+    lines = client.ok(f'GETMETADATA (DEPTH 1) "" {CONTACTS}')
+    return {found[1].decode() for line in lines for found in
+            re.finditer(rb'/([0-9a-f]{64}) \{\d+\}\r\n\{[^}]*"blocked":true', line)}
 
 
 def test_contacts_made_by_another_hand(server):

@@ -21,6 +21,7 @@ static const struct coi_contact_index_header good = {
 	.last_uid = 0xfffffffe,
 	.record_count = 5,
 	.dead_count = 2,
+	.suspect = TRUE,
 };
 #define GOOD_SIZE \
 	(COI_CONTACT_INDEX_HEADER_BYTES + 5 * COI_CONTACT_INDEX_RECORD_BYTES)
@@ -33,7 +34,7 @@ START_TEST(test_header)
 	coi_contact_index_append_header(buf, &good);
 	ck_assert_uint_eq(buf->used, COI_CONTACT_INDEX_HEADER_BYTES);
 	ck_assert_mem_eq(buf->data, "COI-CI\n1\4\3\2\1\2\0\0\0"
-			 "\xfe\xff\xff\xff\5\0\0\0\2\0\0\0\0\0\0\0", 32);
+			 "\xfe\xff\xff\xff\5\0\0\0\2\0\0\0\1\0\0\0", 32);
 	memset(&header, 0xff, sizeof(header));
 	ck_assert(coi_contact_index_read_header(buf->data, buf->used, GOOD_SIZE,
 						&header));
