@@ -59,6 +59,11 @@ coi_other_debian()
 		coi_die "cannot write to $root"
 	chmod 755 "$coi_copy"
 	coi_copy_source "$coi_copy/tree"
+	# npm is configured here, not there.
+	if [ -d "$coi_top/build/judge" ]; then
+		mkdir "$coi_copy/tree/build"
+		cp -a "$coi_top/build/judge" "$coi_copy/tree/build/"
+	fi
 	coi_run unshare --mount --propagation private --pid --fork --kill-child \
 		--mount-proc bash "$coi_top/tests/lib/chroot.sh" \
 		"$root" "${coi_copy#"$root"}" "$@" || status=$?

@@ -20,6 +20,9 @@ coi_packages=(autoconf automake libtool make gcc libc6-dev pkg-config check
 	libidn2-dev libjansson-dev libssl-dev libunistring-dev
 	dovecot-dev dovecot-imapd dovecot-lmtpd dovecot-sieve
 	python3 python3-pytest python3-pytest-xdist)
+# What the tests of push need besides: they drive a push service and a judge.
+# shellcheck disable=SC2034
+coi_push_packages=(curl nodejs openssl python3-h2)
 
 coi_work=
 coi_copy= # of the tree, in the root of another Debian
@@ -153,6 +156,33 @@ coi_need_packages()
 	if [ -n "$coi_policy" ]; then rm -f "$coi_policy"; coi_policy=; fi
 }
 
+# coi_need_judge: what tests/push/package.json names, in build/judge, once for each
+# lock file. As who runs this, whom npm may be configured for: where it gets them
+# from stands in no file of ours, what they are in the lock file. No code of theirs
+# is run for it.
+coi_need_judge()
+{
+	local source=$coi_top/tests/push judge=$coi_top/build/judge part log
+
+	! cmp -s "$source/package-lock.json" "$judge/package-lock.json" || return 0
+	# Elsewhere than in Debian npm comes with nodejs.
+	command -v npm >/dev/null || coi_need_packages nodejs npm
+	coi_say "installing the judge of pushes (npm ci)"
+	coi_make_work
+	part=$coi_work/judge
+	log=$coi_work/npm.log
+	mkdir "$part"
+	cp "$source"/package{,-lock}.json "$part"
+	if ! coi_run env -C "$part" npm ci --ignore-scripts --no-audit --no-fund \
+		--no-update-notifier --cache "$coi_work/npm" >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		coi_die "npm cannot install what tests/push/package-lock.json names"
+	fi
+	rm -rf "$judge"
+	mkdir -p "$coi_top/build"
+	mv "$part" "$judge"
+}
+
 # The work directory: short, since the paths of unix sockets are limited, and
 # not below the repository, which may lie where coi_user cannot go.
 coi_make_work()
@@ -211,11 +241,16 @@ coi_logged()
 	coi_die "$what failed"
 }
 
-# coi_prepare: a fresh copy of the tree in $coi_work/src, that coi_user owns.
+# coi_prepare: a fresh copy of the tree in $coi_work/src, that coi_user owns, with
+# the judge if it was needed.
 coi_prepare()
 {
 	coi_make_work
 	coi_copy_source "$coi_work/src"
+	rm -rf "$coi_work/src/tests/push/node_modules"
+	if [ -d "$coi_top/build/judge" ]; then
+		cp -a "$coi_top/build/judge/node_modules" "$coi_work/src/tests/push/"
+	fi
 	mkdir "$coi_work/home" "$coi_work/tmp" "$coi_work/s" "$coi_work/stage"
 	coi_own "$coi_work"/{src,home,tmp,s,stage}
 	coi_logged "$coi_work/tmp/autoreconf.log" autoreconf \

@@ -14,7 +14,7 @@ SOURCE_DIRS = ("src", "tests", "demo", "doc", "m4", ".ci")
 TOP_FILES = ("Makefile.am", "configure.ac", "README.md", "NEWS", "SECURITY.md",
              "dovecot-coi.conf.example")
 LIBTOOL = re.compile(r"m4/(libtool|lt.*)\.m4")  # what libtoolize puts beside our own
-SUFFIXES = {".c", ".h", ".py", ".sh", ".md", ".am", ".m4", ".ac", ".example"}
+SUFFIXES = {".c", ".h", ".js", ".py", ".sh", ".md", ".am", ".m4", ".ac", ".example"}
 
 
 class Lint:
@@ -47,7 +47,7 @@ class Lint:
         for directory in dirs:
             for folder, subdirs, names in os.walk(self.top / directory):
                 subdirs[:] = sorted(name for name in subdirs if
-                                    not name.startswith((".", "__")))
+                                    not name.startswith((".", "__", "node_modules")))
                 for name in sorted(names):
                     path = pathlib.Path(folder, name)
                     if _is_text(path, suffixes):

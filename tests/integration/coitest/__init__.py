@@ -1,4 +1,5 @@
-"""Drives a private Dovecot: the server, an IMAP and an LMTP client."""
+"""Drives a private Dovecot: the server, an IMAP and an LMTP client; and what
+pushes go to: a push service, a DNS server, and a judge."""
 
 from .dovecot import Dovecot
 from .imap import Imap, Literal
