@@ -5,6 +5,7 @@ import contextlib
 import pytest
 
 from coitest import Dovecot
+from coitest.judge import Judge
 
 LOG_TAIL = 60  # lines
 
@@ -17,6 +18,13 @@ def pytest_configure(config):
 @pytest.fixture(params=["sdbox", "mdbox", "maildir"])
 def driver(request):
     return request.param
+
+
+@pytest.fixture(scope="session")
+def judge():
+    """One for all tests: it keeps nothing of what it was asked."""
+    with Judge() as judge:
+        yield judge
 
 
 @pytest.fixture

@@ -25,11 +25,11 @@ class Pushes:
         self.judge = judge
         self.receiver = judge.receiver()
 
-    def dump(self, jobs, subject=SUBJECT):
+    def dump(self, jobs, subject=SUBJECT, origin=ORIGIN, now=NOW):
         """See dump.c. Returns the lines that it answers."""
         done = subprocess.run(
             [os.environ["COI_PUSH_DUMP"], self.receiver.p256dh, self.receiver.auth,
-             ORIGIN, subject, str(NOW)],
+             origin, subject, str(now)],
             input="".join(json.dumps(job) + "\n" for job in jobs), text=True,
             stdout=subprocess.PIPE, timeout=BOUND, check=True)
         answers = [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,9 +1,15 @@
 """The judge judges: it takes what the RFCs give as examples, and refuses what is
 wrong with a push in any one way."""
 
+import subprocess
+import time
+
 import pytest
 
+from coitest.authority import Authority
 from coitest.judge import JudgeError, Receiver, decode, encode
+from coitest.pushservice import PushService
+from coitest.wait import BOUND
 from conftest import NOW, ORIGIN
 
 DAY = 24 * 60 * 60
@@ -187,6 +193,30 @@ def test_request(judged_request):
 def test_request_refused(judged_request, changes, error):
     with pytest.raises(JudgeError, match=f"^{error}"):
         judged_request(**changes)
+
+
+def test_over_the_wire(tmp_path, judge, pushes):
+    """A request that a push service got, with all that belongs to it."""
+    authority = Authority(tmp_path / "ca")
+    with PushService(authority) as service:
+        [push] = pushes.dump([{"payload": {"uid": 5}}], origin=service.origin,
+                             now=int(time.time()))
+        headers = REQUEST | {"Authorization": push["authorization"]}
+        del headers["Content-Length"]
+        for version in ("--http1.1", "--http2"):
+            subprocess.run(
+                ["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", version,
+                 "--max-time", str(BOUND), "--cacert", authority.ca, "--data-binary", "@-",
+                 *[word for name, value in headers.items()
+                   for word in ("--header", f"{name}: {value}")], service.url()],
+                input=decode(push["body"]), check=True)
+        for request in service.wait(2):
+            found = judge.request(pushes.receiver, push["vapid"], request)
+            assert found.payload() == {"uid": 5}
+            assert found.claims["aud"] == service.origin
+        request.method = "PUT"
+        with pytest.raises(JudgeError, match="^the method is PUT"):
+            judge.request(pushes.receiver, push["vapid"], request)
 
 
 def test_it_goes_on(judge):
