@@ -13,6 +13,7 @@ from coitest.authority import Authority
 from coitest.dnsserver import NXDOMAIN, REFUSED, SERVFAIL, SILENCE, DnsServer
 from coitest.judge import JudgeError
 from coitest.pushservice import Answer, PushService
+from coitest.vectors import endpoints
 from coitest.wait import BOUND, wait_until
 
 # What curl says by its exit status.
@@ -296,6 +297,24 @@ def test_cname(dns):
     assert resolve(dns, "loop.example") == (0, [], 8)
     dns.answer("gone.example", "nothing.example")
     assert resolve(dns, "gone.example") == (NXDOMAIN, [], 0)
+
+
+def test_vectors(dns):
+    """What tests/vectors says of names can be told and asked."""
+    def both(name):
+        return parsed(resolve(dns, name)[1] + resolve(dns, name, "AAAA")[1])
+
+    def parsed(addresses):
+        return {ipaddress.ip_address(address) for address in addresses}
+
+    for number, addresses in enumerate(endpoints("name") + endpoints("alias")):
+        dns.answer(f"{number}.example", addresses)
+        assert both(f"{number}.example") == parsed(addresses)
+    for number, (first, second) in enumerate(endpoints("rebind")):
+        dns.answer(f"{number}.example.net", first, second)
+        assert both(f"{number}.example.net") == parsed(first)
+        assert both(f"{number}.example.net") == parsed(second)
+    assert len(endpoints("url")) > 150 and len(endpoints("redirect")) >= 10
 
 
 def test_failures(dns):

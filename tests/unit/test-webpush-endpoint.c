@@ -164,28 +164,56 @@ START_TEST(test_size)
 }
 END_TEST
 
-static void test_vector(const char *line)
+static const char *const words[] = {
+	"address", "public", "name", "alias", NULL
+};
+
+static void test_url_vector(const char *url)
 {
 	struct webpush_endpoint endpoint;
+	const char *error = NULL;
+
+	ck_assert_msg(webpush_endpoint_parse(url, &policy,
+			pool_datastack_create(), &endpoint, &error) < 0,
+		      "%s is allowed", url);
+	ck_assert_ptr_nonnull(error);
+}
+
+/* Whether all of them are allowed. */
+static bool test_addresses_vector(const char *addresses)
+{
+	const char *const *address = t_strsplit(addresses, " "), *error;
 	struct ip_addr ip;
-	const char *error = NULL, *value = strchr(line, ' ');
-	bool public = strncmp(line, "public ", 7) == 0, allowed;
+	bool allowed, all = TRUE;
+
+	for (; *address != NULL; address++) {
+		ck_assert_msg(net_addr2ip(*address, &ip) == 0, "%s", addresses);
+		allowed = webpush_address_is_allowed(&ip, &error);
+		ck_assert((error == NULL) == allowed);
+		all = all && allowed;
+	}
+	return all;
+}
+
+static void test_vector(const char *line)
+{
+	const char *value = strchr(line, ' '), *word, *second;
 
 	ck_assert_ptr_nonnull(value);
-	value++;
-	if (strncmp(line, "url ", 4) == 0) {
-		ck_assert_msg(webpush_endpoint_parse(value, &policy,
-				pool_datastack_create(), &endpoint,
-				&error) < 0, "%s is allowed", value);
-		ck_assert_ptr_nonnull(error);
-		return;
+	word = t_strdup_until(line, value++);
+	if (strcmp(word, "url") == 0) {
+		test_url_vector(value);
+	} else if (strcmp(word, "rebind") == 0) {
+		second = strstr(value, " | ");
+		ck_assert_msg(second != NULL &&
+			      test_addresses_vector(t_strdup_until(value,
+								   second)) &&
+			      !test_addresses_vector(second + 3), "%s", line);
+	} else if (strcmp(word, "redirect") != 0) {
+		ck_assert_msg(str_array_find(words, word), "%s", line);
+		ck_assert_msg(test_addresses_vector(value) ==
+			      (strcmp(word, "public") == 0), "%s", line);
 	}
-	ck_assert_msg(public || strncmp(line, "address ", 8) == 0, "%s", line);
-	ck_assert_msg(net_addr2ip(value, &ip) == 0, "%s", line);
-	allowed = webpush_address_is_allowed(&ip, &error);
-	ck_assert_msg(allowed == public, "%s: %s", line,
-		      allowed ? "allowed" : error);
-	ck_assert((error == NULL) == allowed);
 }
 
 START_TEST(test_vectors)
