@@ -48,6 +48,12 @@ def push(pushes):
     return push
 
 
+def test_salt_and_sender(pushes, push):
+    """By which a test sees that they are fresh (W29)."""
+    body, found = decode(push["body"]), pushes.judged(push)
+    assert (found.salt, found.sender) == (encode(body[:16]), encode(body[21:86]))
+
+
 def test_every_bit_of_the_body_counts(pushes, push):
     """Of all but the record size, which is a ceiling."""
     body = decode(push["body"])
