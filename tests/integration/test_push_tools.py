@@ -4,9 +4,11 @@ server, and the judge."""
 import ipaddress
 import json
 import socket
+import ssl
 import struct
 import subprocess
 
+import h2.connection
 import pytest
 
 from coitest.authority import Authority
@@ -127,6 +129,29 @@ def test_hangs(service, ask):
     service.answer("a", Answer(held=True))
     assert ask("a", "--max-time", "0.3")[0] == TIMEOUT
     assert service.wait()[0].wait_end() == "hung up"
+
+
+def test_gives_up_a_stream(service, authority):
+    """Of two requests on a connection of HTTP/2 the client gives up one."""
+    service.answer("a", Answer(held=True))
+    answer = service.answer("b", Answer(held=True))
+    context = ssl.create_default_context(cafile=authority.ca)
+    context.set_alpn_protocols(["h2"])
+    client = h2.connection.H2Connection()
+    client.initiate_connection()
+    for stream, name in ((1, "a"), (3, "b")):
+        client.send_headers(stream, [
+            (":method", "POST"), (":scheme", "https"), (":path", f"/push/{name}"),
+            (":authority", service.origin.removeprefix("https://"))], end_stream=True)
+    with socket.create_connection((service.address, service.port)) as sock, \
+            context.wrap_socket(sock, server_hostname="localhost") as tls:
+        tls.sendall(client.data_to_send())
+        given_up, kept = sorted(service.wait(2), key=lambda request: request.path)
+        client.reset_stream(1)
+        tls.sendall(client.data_to_send())
+        assert (given_up.wait_end(), kept.end) == ("hung up", "")
+        answer.release()
+        assert (kept.wait_end(), service.connections) == ("answered", 1)
 
 
 def test_drips(service, ask):
@@ -283,7 +308,7 @@ def test_rebinding(dns):
     assert resolve(dns, "a.example", "AAAA")[1] == ["2001:db8::1"]
     assert resolve(dns, "a.example", "AAAA")[1] == ["::1"]
     assert resolve(dns, "a.example")[1] == ["127.0.0.1"]
-    dns.answer("a.example", ["192.0.2.7"])
+    dns.answer("a.example", ["192.0.2.7"], ["192.0.2.8"])
     assert resolve(dns, "a.example")[1] == ["192.0.2.7"]
 
 

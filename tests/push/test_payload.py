@@ -54,6 +54,7 @@ BAD = [
     ("an empty folder", b'{"folder":""}'),
     ("a long group-id", b'{"group-id":"' + b"a" * 129 + b'"}'),
     ("another date", b'{"date":"Wed, 1 Jan 2020 00:00:00 +0000"}'),
+    ("a short date", b'{"date":"2019-2-1T00:00:00Z"}'),
     ("no such day", b'{"date":"2019-02-29T00:00:00Z"}'),
     ("upper case", b'{"from-email":"Bob@example.com"}'),
     ("brackets", b'{"msg-id":"<1@example.com>"}'),
@@ -95,6 +96,7 @@ def test_bad(plaintext):
     ("a" * 206, "a" * 207, False),
     ("a" * 205 + "…", "a" * 205 + "\\a", True),
     ("b" * 206 + "…", "a" * 207, False),
+    ("a" * 206 + "b", "a" * 207, False),
 ])
 def test_cut(value, full, good):
     if good:
