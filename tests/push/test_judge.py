@@ -227,7 +227,7 @@ def test_over_the_wire(tmp_path, judge, pushes):
 
 def test_it_goes_on(judge):
     """What it cannot make sense of is an answer too, and it stays alive."""
-    with pytest.raises(JudgeError):
+    with pytest.raises(JudgeError, match="^unknown op nonsense"):
         judge._ask(op="nonsense")
     with pytest.raises(JudgeError):
         judge._ask(op="push")
