@@ -1,11 +1,15 @@
-"""Fixtures: server makes private Dovecots, driver runs a test on each format."""
+"""Fixtures: server makes private Dovecots, driver runs a test on each format;
+push_service and dns are there for pushes, and judge says what is in them."""
 
 import contextlib
 
 import pytest
 
 from coitest import Dovecot
+from coitest.authority import Authority
+from coitest.dnsserver import DnsServer
 from coitest.judge import Judge
+from coitest.pushservice import PushService
 
 LOG_TAIL = 60  # lines
 
@@ -18,6 +22,23 @@ def pytest_configure(config):
 @pytest.fixture(params=["sdbox", "mdbox", "maildir"])
 def driver(request):
     return request.param
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path / "authority")
+
+
+@pytest.fixture
+def push_service(authority):
+    with PushService(authority) as service:
+        yield service
+
+
+@pytest.fixture
+def dns():
+    with DnsServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import h2.connection
 import pytest
 
 from coitest.authority import Authority
-from coitest.dnsserver import NXDOMAIN, REFUSED, SERVFAIL, SILENCE, DnsServer
+from coitest.dnsserver import NXDOMAIN, REFUSED, SERVFAIL, SILENCE
 from coitest.judge import JudgeError
 from coitest.pushservice import Answer, PushService
 from coitest.vectors import endpoints
@@ -24,14 +24,8 @@ TLS_ERROR, PARTIAL, STREAM_ERROR, STREAM_LOST = 35, 18, 92, 16
 
 
 @pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path / "ca")
-
-
-@pytest.fixture
-def service(authority):
-    with PushService(authority) as service:
-        yield service
+def service(push_service):
+    return push_service
 
 
 def start_curl(service, url, *args, authority=None, data=b"hello"):
@@ -122,6 +116,7 @@ def test_held(service, ask):
         answer.release()
         assert process.communicate(timeout=BOUND)[0].split()[1] == b"202"
     assert request.wait_end() == "answered"
+    assert ask("a")[2][1] == "202"
 
 
 def test_hangs(service, ask):
@@ -243,12 +238,6 @@ def test_http1_only(authority):
 
 
 # -- DNS
-
-
-@pytest.fixture
-def dns():
-    with DnsServer() as dns:
-        yield dns
 
 
 def _read_records(response, pos, count):

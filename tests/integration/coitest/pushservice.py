@@ -38,9 +38,21 @@ class Answer:
     endless: bool = False       # the body goes on until the client hangs up
     raw: bytes = None           # instead of HTTP/1.1; then the connection is closed
 
+    def __post_init__(self):
+        self._waiting = []
+
     def release(self):
         """Lets it go, to whoever has asked for it and to those who will."""
         self.held = False
+        for future in self._waiting:
+            with contextlib.suppress(RuntimeError):  # the service has ended
+                future.get_loop().call_soon_threadsafe(future.cancel)
+
+    async def released(self):
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)  # and then look, since the other is a thread
+        if self.held:
+            await asyncio.wait([future])
 
 
 class Request:
@@ -228,8 +240,7 @@ class PushService:
         answer = self._take_answer(request)
         self.requests.append(request)
         try:
-            while answer.held:
-                await _pause()
+            await answer.released()
             await connection.answer(answer, stream)
             request.end = "answered"
         finally:
