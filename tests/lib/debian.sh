@@ -61,7 +61,7 @@ coi_other_debian()
 	coi_copy_source "$coi_copy/tree"
 	# npm is configured here, not there.
 	if [ -d "$coi_top/build/judge" ]; then
-		mkdir "$coi_copy/tree/build"
+		mkdir -p "$coi_copy/tree/build"
 		cp -a "$coi_top/build/judge" "$coi_copy/tree/build/"
 	fi
 	coi_run unshare --mount --propagation private --pid --fork --kill-child \
