@@ -94,22 +94,37 @@ AC_DEFUN([COI_CHECK], [
 
 # COI_PUSH
 # --------
-# Web Push. So far its pure room only, which nothing is linked with: hence not
-# by default. Whoever builds without it says so today as tomorrow.
+# Web Push: its pure room, and the worker. Not by default so far. Whoever builds
+# without it says so today as tomorrow.
 AC_DEFUN([COI_PUSH], [
   AC_ARG_WITH([push],
-    [AS_HELP_STRING([--with-push], [build what there is of Web Push (needs libcrypto)])],
+    [AS_HELP_STRING([--with-push],
+      [build what there is of Web Push (needs libcrypto, libcurl, SQLite, c-ares)])],
     [], [with_push=no])
   AS_IF([test "$with_push" != no], [
     # 3.0 is the first that takes keys as bytes without deprecated calls.
     PKG_CHECK_MODULES([CRYPTO], [libcrypto >= 3.0], [],
       [AC_MSG_ERROR([no libcrypto 3.0 or newer, which Web Push needs: install Debian's package libssl-dev, or give --without-push])])
+    # 7.85 is the first that takes protocols by name.
+    PKG_CHECK_MODULES([CURL], [libcurl >= 7.85], [],
+      [AC_MSG_ERROR([no libcurl 7.85 or newer, which Web Push needs: install Debian's package libcurl4-openssl-dev, or give --without-push])])
+    # 3.24 is the first with UPSERT.
+    PKG_CHECK_MODULES([SQLITE], [sqlite3 >= 3.24], [],
+      [AC_MSG_ERROR([no SQLite 3.24 or newer, which Web Push needs: install Debian's package libsqlite3-dev, or give --without-push])])
+    # 1.16 is the first with ares_getaddrinfo().
+    PKG_CHECK_MODULES([CARES], [libcares >= 1.16], [],
+      [AC_MSG_ERROR([no c-ares 1.16 or newer, which Web Push needs: install Debian's package libc-ares-dev, or give --without-push])])
     PUSH_CFLAGS="$CRYPTO_CFLAGS -DOPENSSL_API_COMPAT=30000 -DOPENSSL_NO_DEPRECATED"
     PUSH_LIBS="$CRYPTO_LIBS"
+    WORKER_CFLAGS="$CURL_CFLAGS $SQLITE_CFLAGS $CARES_CFLAGS"
+    WORKER_LIBS="$CURL_LIBS $SQLITE_LIBS $CARES_LIBS"
   ])
   AM_CONDITIONAL([HAVE_PUSH], [test "$with_push" != no])
   AC_SUBST([PUSH_CFLAGS])
   AC_SUBST([PUSH_LIBS])
+  AC_SUBST([WORKER_CFLAGS])
+  AC_SUBST([WORKER_LIBS])
+  AC_SUBST([dovecot_pkglibexecdir])
 ])
 
 # COI_FUZZERS

@@ -155,6 +155,10 @@
 #define COI_PUSH_VALIDATION_MAX_BYTES 1024
 #define COI_PUSH_VALIDATION_TRIES_MAX 5
 
+/* Ports that endpoints may have, and characters of the secret that seals keys. */
+#define COI_PUSH_PORTS_MAX 16
+#define COI_SECRET_MIN_LEN 16
+
 /* Bytes of whom to ask about our pushes, as the administrator sets it (W30). */
 #define COI_PUSH_SUBJECT_MAX_BYTES 255
 
@@ -195,5 +199,78 @@
 
 /* Bytes of a job's line: two bodies of 4096 in base64, and all the rest. */
 #define COI_PUSH_JOB_LINE_MAX_BYTES 16384
+
+/* Bytes of a line that a mail process and the worker say to each other: a job's
+   and the word before it. */
+#define COI_PUSH_LINE_MAX_BYTES (COI_PUSH_JOB_LINE_MAX_BYTES + 64)
+
+/* Jobs that a user may have in the worker's queue: far more than a phone that
+   was off for hours wants to hear of. */
+#define COI_PUSH_USER_JOBS_MAX 1000
+
+/* Notes that the worker keeps about subscriptions which are gone, of one user
+   and of all, and for how long. */
+#define COI_PUSH_USER_GONE_MAX 100
+#define COI_PUSH_GONE_MAX 100000
+#define COI_PUSH_GONE_SECS (30*24*60*60)
+
+/* Pushes that are on their way at the same time: all, to one origin before it has
+   answered (or if it knows HTTP/1.1 only), to one that knows HTTP/2, and of one
+   user. */
+#define COI_PUSH_ACTIVE_MAX 256
+#define COI_PUSH_ORIGIN_ACTIVE_MAX 100
+#define COI_PUSH_ORIGIN_CONNECTIONS_MAX 8
+#define COI_PUSH_USER_ACTIVE_MAX 4
+
+/* Connections to push services that are kept. */
+#define COI_PUSH_CONNECTIONS_MAX 64
+
+/* Failures one after the other until nothing more is sent to an origin, and the
+   seconds until it is tried again: after these, and at most. In between they
+   double. */
+#define COI_PUSH_ORIGIN_FAILURES_MAX 5
+#define COI_PUSH_ORIGIN_PAUSE_MIN_SECS 15
+#define COI_PUSH_ORIGIN_PAUSE_MAX_SECS (15*60)
+
+/* Bytes of a push service's answer, headers and all. Nothing in it but the
+   status and Retry-After is of use. */
+#define COI_PUSH_ANSWER_MAX_BYTES 16384
+
+/* Seconds in which a connection to a push service has to be made, and in which
+   an answer that has begun must bring a byte a second. */
+#define COI_PUSH_CONNECT_TIMEOUT_SECS 10
+#define COI_PUSH_LOW_SPEED_SECS 10
+
+/* Seconds for which an address is believed in: what its DNS says, but within
+   these. And for which a failure is not asked about again. */
+#define COI_PUSH_RESOLVE_MIN_SECS 30
+#define COI_PUSH_RESOLVE_MAX_SECS 300
+#define COI_PUSH_RESOLVE_FAILED_SECS 5
+/* Milliseconds until a DNS server is asked again, and how often. */
+#define COI_PUSH_RESOLVE_TIMEOUT_MSECS 2000
+#define COI_PUSH_RESOLVE_TRIES 2
+/* Names and addresses of each that are remembered. */
+#define COI_PUSH_RESOLVE_NAMES_MAX 1000
+#define COI_PUSH_RESOLVE_ADDRESSES_MAX 8
+
+/* Jobs that are added to the worker's queue, or expire, in one transaction. */
+#define COI_PUSH_QUEUE_BATCH_MAX 500
+
+/* Seconds until a queue that cannot be written is tried again, and between two
+   looks for jobs whose time is over. */
+#define COI_PUSH_QUEUE_RETRY_SECS 1
+#define COI_PUSH_QUEUE_EXPIRE_SECS 60
+
+/* Bytes that are read of a client of the worker at once. More than a line, since
+   what comes together is written together. */
+#define COI_PUSH_CLIENT_INPUT_MAX_BYTES (4 * COI_PUSH_LINE_MAX_BYTES)
+
+/* Bytes that wait for a client of the worker to read them: then it is gone. */
+#define COI_PUSH_CLIENT_OUTPUT_MAX_BYTES (256*1024)
+
+/* Jobs that are read at once for the list of them, and bytes of the list that
+   wait for its reader. */
+#define COI_PUSH_LIST_PAGE_JOBS 100
+#define COI_PUSH_LIST_PAGE_BYTES 16384
 
 #endif

@@ -17,7 +17,8 @@ coi_user=dovenull
 
 # shellcheck disable=SC2034 # used by those who source this
 coi_packages=(autoconf automake libtool make gcc libc6-dev pkg-config check
-	libidn2-dev libjansson-dev libssl-dev libunistring-dev
+	libc-ares-dev libcurl4-openssl-dev libidn2-dev libjansson-dev
+	libsqlite3-dev libssl-dev libunistring-dev
 	dovecot-dev dovecot-imapd dovecot-lmtpd dovecot-sieve
 	python3 python3-pytest python3-pytest-xdist)
 # What the tests of push need besides: they drive a push service and a judge.

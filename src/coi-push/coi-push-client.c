@@ -1,0 +1,385 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "lib.h"
+#include "connection.h"
+#include "llist.h"
+#include "master-service.h"
+#include "ostream.h"
+#include "str.h"
+#include "strescape.h"
+#include "coi-limits.h"
+#include "push-protocol.h"
+#include "coi-push-queue.h"
+#include "coi-push-worker.h"
+#include "coi-push-client.h"
+
+#include <unistd.h>
+
+#define PUSH_CLIENT_NOT_WRITTEN "the queue cannot be written"
+
+struct push_client {
+	struct connection conn;
+	struct push_worker *worker;
+	uid_t uid;
+
+	/* Commands that wait for the commit, as what is answered after "OK",
+	   one a line. In the list as long as there are any. */
+	string_t *waiting;
+	struct push_client *prev, *next;
+
+	/* QUEUE: NULL, or whose jobs are listed. Nothing else is read
+	   meanwhile. */
+	char *list_user;
+	int64_t list_seq;
+};
+
+struct push_client_command {
+	const char *name;
+	unsigned int arg_count;
+	/* As connection's input_args. */
+	int (*run)(struct push_client *client, const char *const *args);
+};
+
+static struct connection_list *push_clients = NULL;
+static struct push_client *push_clients_waiting = NULL;
+static struct event *push_clients_event = NULL;
+
+static void push_client_send(struct push_client *client, const char *line)
+{
+	o_stream_nsend_str(client->conn.output, line);
+}
+
+/* The fields come escaped. */
+static void push_client_refuse(struct push_client *client, const char *what,
+			       const char *why)
+{
+	push_client_send(client, t_strdup_printf(PUSH_PROTOCOL_NO"\t%s\t%s\n",
+						 what, str_tabescape(why)));
+}
+
+static void push_client_wait(struct push_client *client, const char *what)
+{
+	if (str_len(client->waiting) == 0)
+		DLLIST_PREPEND(&push_clients_waiting, client);
+	str_append(client->waiting, what);
+	str_append_c(client->waiting, '\n');
+	push_worker_wake(client->worker);
+}
+
+static int push_client_job(struct push_client *client, const char *const *args)
+{
+	const char *id, *error;
+
+	if (push_worker_add(client->worker, t_strarray_join(args, "\t"),
+			    client->uid, &id, &error) == 0) {
+		push_client_wait(client, id);
+	} else {
+		e_info(client->conn.event, "Job %s refused: %s",
+		       id == NULL ? PUSH_PROTOCOL_NONE : id, error);
+		push_client_refuse(client, id == NULL ? PUSH_PROTOCOL_NONE : id,
+				   error);
+	}
+	return 1;
+}
+
+struct push_client_gone_context {
+	string_t *reply;
+	const char *user;
+};
+
+static void push_client_gone_one(const char *subscription_id, const char *hash,
+				 void *context)
+{
+	struct push_client_gone_context *ctx = context;
+
+	str_append(ctx->reply, PUSH_PROTOCOL_GONE"\t");
+	str_append_tabescaped(ctx->reply, ctx->user);
+	str_printfa(ctx->reply, "\t%s\t%s\n", subscription_id, hash);
+}
+
+static int push_client_gone(struct push_client *client, const char *const *args)
+{
+	struct push_client_gone_context ctx = {
+		.reply = str_new(default_pool, 256), .user = args[0]
+	};
+
+	if (push_queue_list_gone(push_worker_get_queue(client->worker), args[0],
+				 push_client_gone_one, &ctx) < 0) {
+		push_client_refuse(client, PUSH_PROTOCOL_GONE,
+				   "the queue cannot be read");
+	} else {
+		str_append(ctx.reply,
+			   PUSH_PROTOCOL_END"\t"PUSH_PROTOCOL_GONE"\n");
+		push_client_send(client, str_c(ctx.reply));
+	}
+	str_free(&ctx.reply);
+	return 1;
+}
+
+static int
+push_client_forget(struct push_client *client, const char *const *args)
+{
+	if (push_queue_forget(push_worker_get_queue(client->worker),
+			      args[0], args[1], args[2]) < 0) {
+		push_client_refuse(client, PUSH_PROTOCOL_FORGET,
+				   PUSH_CLIENT_NOT_WRITTEN);
+	} else {
+		push_client_wait(client, PUSH_PROTOCOL_FORGET);
+	}
+	return 1;
+}
+
+static int
+push_client_cancel(struct push_client *client, const char *const *args)
+{
+	if (push_queue_cancel(push_worker_get_queue(client->worker),
+			      args[0], args[1]) < 0) {
+		push_client_refuse(client, PUSH_PROTOCOL_CANCEL,
+				   PUSH_CLIENT_NOT_WRITTEN);
+	} else {
+		push_client_wait(client, PUSH_PROTOCOL_CANCEL);
+	}
+	return 1;
+}
+
+/* What the log and doveadm show of an endpoint. */
+static const char *push_origin_get_host(const char *origin)
+{
+	const char *host = strstr(origin, "://");
+
+	return host == NULL ? origin : host + 3;
+}
+
+static void push_client_list_one(const struct push_queue_job *job,
+				 void *context)
+{
+	string_t *str = context;
+
+	str_printfa(str, PUSH_PROTOCOL_JOB"\t%s\t", job->id);
+	str_append_tabescaped(str, job->user);
+	str_printfa(str, "\t%s\t%s\t%lld\t%lld\t%u\t%lld\t%u\n",
+		    job->subscription_id, push_origin_get_host(job->origin),
+		    (long long)job->queued, (long long)job->next_attempt,
+		    job->attempts, (long long)job->deadline, job->status);
+}
+
+/* Returns 1 if there is more, 0 if it was all, -1 if it cannot be read. */
+static int push_client_list_page(struct push_client *client)
+{
+	string_t *str = str_new(default_pool, COI_PUSH_LIST_PAGE_BYTES);
+	int ret;
+
+	ret = push_queue_list(push_worker_get_queue(client->worker),
+			      client->list_user, COI_PUSH_LIST_PAGE_JOBS,
+			      &client->list_seq, push_client_list_one, str);
+	o_stream_nsend(client->conn.output, str_data(str), str_len(str));
+	str_free(&str);
+	return ret;
+}
+
+/* As much as the client takes. */
+static void push_client_list(struct push_client *client)
+{
+	int ret = 1;
+
+	while (ret > 0 && o_stream_get_buffer_used_size(client->conn.output) <
+	       COI_PUSH_LIST_PAGE_BYTES)
+		ret = push_client_list_page(client);
+	if (ret > 0) {
+		o_stream_set_flush_pending(client->conn.output, TRUE);
+		return;
+	}
+	if (ret < 0) {
+		push_client_refuse(client, PUSH_PROTOCOL_QUEUE,
+				   "the queue cannot be read");
+	} else {
+		push_client_send(client,
+			PUSH_PROTOCOL_END"\t"PUSH_PROTOCOL_QUEUE"\n");
+	}
+	i_free(client->list_user);
+	connection_input_resume(&client->conn);
+}
+
+static int push_client_flush(struct push_client *client)
+{
+	int ret = o_stream_flush(client->conn.output);
+
+	if (ret >= 0 && client->list_user != NULL)
+		push_client_list(client);
+	return ret;
+}
+
+static int push_client_queue(struct push_client *client,
+			     const char *const *args)
+{
+	if (client->uid != 0 && client->uid != geteuid()) {
+		push_client_refuse(client, PUSH_PROTOCOL_QUEUE,
+				   "not allowed to this user");
+		return 1;
+	}
+	client->list_user = i_strdup(args[0]);
+	client->list_seq = 0;
+	connection_input_halt(&client->conn);
+	push_client_list(client);
+	return client->list_user == NULL ? 1 : 0;
+}
+
+static const struct push_client_command push_client_commands[] = {
+	{ PUSH_PROTOCOL_GONE, 1, push_client_gone },
+	{ PUSH_PROTOCOL_FORGET, 3, push_client_forget },
+	{ PUSH_PROTOCOL_CANCEL, 2, push_client_cancel },
+	{ PUSH_PROTOCOL_QUEUE, 1, push_client_queue },
+};
+
+/* Returns -1 if there is no such command. */
+static int push_client_run(struct push_client *client, const char *const *args)
+{
+	const struct push_client_command *command;
+	unsigned int i;
+
+	/* how many fields a job has, knows push_job_parse() */
+	if (strcmp(args[0], PUSH_PROTOCOL_JOB) == 0)
+		return push_client_job(client, args + 1);
+	for (i = 0; i < N_ELEMENTS(push_client_commands); i++) {
+		command = &push_client_commands[i];
+		if (strcmp(args[0], command->name) == 0 &&
+		    str_array_length(args + 1) == command->arg_count)
+			return command->run(client, args + 1);
+	}
+	e_error(client->conn.event, "Unknown command");
+	return -1;
+}
+
+static int
+push_client_input_args(struct connection *conn, const char *const *args)
+{
+	struct push_client *client = (struct push_client *)conn;
+	int ret = push_client_run(client, args);
+
+	if (ret >= 0 && client->list_user == NULL &&
+	    o_stream_get_buffer_used_size(conn->output) +
+	    str_len(client->waiting) > COI_PUSH_CLIENT_OUTPUT_MAX_BYTES) {
+		e_error(conn->event, "It does not read our answers");
+		return -1;
+	}
+	return ret;
+}
+
+static void push_client_destroy(struct connection *conn)
+{
+	struct push_client *client = (struct push_client *)conn;
+
+	if (conn->disconnect_reason == CONNECTION_DISCONNECT_BUFFER_FULL)
+		e_error(conn->event, "A line that is too long");
+	if (str_len(client->waiting) > 0)
+		DLLIST_REMOVE(&push_clients_waiting, client);
+	str_free(&client->waiting);
+	i_free(client->list_user);
+	connection_deinit(conn);
+	i_free(client);
+	master_service_client_connection_destroyed(master_service);
+}
+
+static const struct connection_settings push_client_set = {
+	.service_name_in = PUSH_PROTOCOL_NAME,
+	.service_name_out = PUSH_PROTOCOL_NAME,
+	.major_version = PUSH_PROTOCOL_MAJOR_VERSION,
+	.minor_version = PUSH_PROTOCOL_MINOR_VERSION,
+	.input_max_size = COI_PUSH_CLIENT_INPUT_MAX_BYTES,
+	.output_max_size = SIZE_MAX,
+};
+
+static const struct connection_vfuncs push_client_vfuncs = {
+	.destroy = push_client_destroy,
+	.input_args = push_client_input_args,
+};
+
+void push_clients_init(struct event *event)
+{
+	push_clients_event = event;
+	push_clients = connection_list_init(&push_client_set,
+					    &push_client_vfuncs);
+}
+
+void push_clients_deinit(void)
+{
+	connection_list_deinit(&push_clients);
+}
+
+/* One user of the system must not keep all others away. */
+static bool push_clients_have_too_many(uid_t uid)
+{
+	unsigned int max = master_service_get_client_limit(master_service);
+	const struct connection *conn;
+	unsigned int count = 0;
+
+	for (conn = push_clients->connections; conn != NULL; conn = conn->next) {
+		if (((const struct push_client *)conn)->uid == uid)
+			count++;
+	}
+	return uid != 0 && count >= max - max / 4;
+}
+
+static void push_client_refuse_fd(int fd, const char *why)
+{
+	e_error(push_clients_event, "Connection refused: %s", why);
+	net_disconnect(fd);
+	master_service_client_connection_destroyed(master_service);
+}
+
+void push_client_create(struct push_worker *worker, int fd)
+{
+	struct push_client *client;
+	struct net_unix_cred cred;
+
+	if (net_getunixcred(fd, &cred) < 0) {
+		push_client_refuse_fd(fd, t_strdup_printf(
+			"its user is not known: %m"));
+		return;
+	}
+	if (push_clients_have_too_many(cred.uid)) {
+		push_client_refuse_fd(fd, t_strdup_printf(
+			"too many of uid %s", dec2str(cred.uid)));
+		return;
+	}
+	client = i_new(struct push_client, 1);
+	client->worker = worker;
+	client->uid = cred.uid;
+	client->waiting = str_new(default_pool, 64);
+	client->conn.event_parent = push_clients_event;
+	connection_init_server(push_clients, &client->conn,
+		t_strdup_printf("client (pid=%s, uid=%s)", dec2str(cred.pid),
+				dec2str(cred.uid)), fd, fd);
+	o_stream_set_flush_callback(client->conn.output, push_client_flush,
+				    client);
+}
+
+static void push_client_committed(struct push_client *client, bool success)
+{
+	const char *const *names;
+
+	o_stream_cork(client->conn.output);
+	names = t_strsplit(str_c(client->waiting), "\n");
+	/* the last LF ends a name too */
+	for (; names[0] != NULL && names[1] != NULL; names++) {
+		if (success) {
+			push_client_send(client, t_strdup_printf(
+				PUSH_PROTOCOL_OK"\t%s\n", names[0]));
+		} else {
+			push_client_refuse(client, names[0],
+					   PUSH_CLIENT_NOT_WRITTEN);
+		}
+	}
+	str_truncate(client->waiting, 0);
+	o_stream_uncork(client->conn.output);
+}
+
+void push_clients_committed(bool success, void *context ATTR_UNUSED)
+{
+	struct push_client *client;
+
+	while ((client = push_clients_waiting) != NULL) T_BEGIN {
+		DLLIST_REMOVE(&push_clients_waiting, client);
+		push_client_committed(client, success);
+	} T_END;
+}
