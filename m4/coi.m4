@@ -99,7 +99,7 @@ AC_DEFUN([COI_CHECK], [
 AC_DEFUN([COI_PUSH], [
   AC_ARG_WITH([push],
     [AS_HELP_STRING([--with-push],
-      [build what there is of Web Push (needs libcrypto, libcurl, SQLite, c-ares)])],
+      [build what there is of Web Push (needs libcrypto, libsodium, libcurl, SQLite, c-ares)])],
     [], [with_push=no])
   AS_IF([test "$with_push" != no], [
     # 3.0 is the first that takes keys as bytes without deprecated calls.
@@ -116,6 +116,8 @@ AC_DEFUN([COI_PUSH], [
       [AC_MSG_ERROR([no c-ares 1.16 or newer, which Web Push needs: install Debian's package libc-ares-dev, or give --without-push])])
     PUSH_CFLAGS="$CRYPTO_CFLAGS -DOPENSSL_API_COMPAT=30000 -DOPENSSL_NO_DEPRECATED"
     PUSH_LIBS="$CRYPTO_LIBS"
+    PKG_CHECK_MODULES([SODIUM], [libsodium >= 1.0.18], [],
+      [AC_MSG_ERROR([no libsodium 1.0.18 or newer, which Web Push needs: install Debian's package libsodium-dev, or give --without-push])])
     WORKER_CFLAGS="$CURL_CFLAGS $SQLITE_CFLAGS $CARES_CFLAGS"
     WORKER_LIBS="$CURL_LIBS $SQLITE_LIBS $CARES_LIBS"
   ])

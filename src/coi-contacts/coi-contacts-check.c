@@ -332,14 +332,15 @@ coi_contacts_check_count(struct coi_contacts_check *check,
 
 static void coi_contacts_check_locked(struct coi_contacts_check *check)
 {
+	/* the others are those of push */
 	enum coi_entry_class class;
 
 	coi_contacts_check_leftovers(check);
-	for (class = 0; class < COI_ENTRY_CLASS_COUNT; class++)
+	for (class = 0; class <= COI_ENTRY_GROUP; class++)
 		coi_contacts_check_entries(check, class);
 	coi_contacts_check_contacts(check);
 	coi_contacts_check_groups(check);
-	for (class = 0; class < COI_ENTRY_CLASS_COUNT; class++)
+	for (class = 0; class <= COI_ENTRY_GROUP; class++)
 		coi_contacts_check_count(check, class);
 }
 

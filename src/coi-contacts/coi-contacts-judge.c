@@ -62,6 +62,8 @@ int coi_contacts_judge(enum coi_entry_class class, const char *entry,
 	case COI_ENTRY_GROUP:
 		return coi_contacts_judge_group(entry, value, old, now,
 						verdict_r, client_error_r);
+	case COI_ENTRY_SUBSCRIPTION:
+	case COI_ENTRY_VAPID:
 	case COI_ENTRY_CLASS_COUNT:
 		break;
 	}

@@ -6,6 +6,7 @@
 #include "coi-mailboxes.h"
 #include "coi-message.h"
 #include "coi-store.h"
+#include "coi-webpush.h"
 
 static int
 coi_admin_classify(struct mail *mail, struct coi_class *class_r,
@@ -32,5 +33,6 @@ const struct coi_admin_vfuncs coi_plugin_admin = {
 	.classify = coi_admin_classify,
 	.move = coi_seen_move_unseen_too,
 	.erase = coi_admin_erase,
+	.check_push = coi_webpush_check,
 	.contacts_get = coi_contacts_get,
 };

@@ -2,6 +2,7 @@
 #define COI_ADMIN_H
 
 #include "coi-classify.h"
+#include "coi-contacts.h"
 #include "coi-seen-move.h"
 #include "coi-user.h"
 
@@ -33,6 +34,9 @@ struct coi_admin_vfuncs {
 		     struct coi_seen_result *result_r);
 	/* coi_store_erase() */
 	int (*erase)(struct coi_user *cuser, const char **error_r);
+	/* coi_webpush_check() */
+	int (*check_push)(struct coi_user *cuser,
+			  coi_contacts_problem_t *problem, void *context);
 	/* coi_contacts_get() */
 	const struct coi_contacts_vfuncs *(*contacts_get)(struct coi_user *cuser);
 };

@@ -13,7 +13,9 @@
 #include "coi-mailboxes.h"
 #include "coi-state.h"
 #include "coi-store.h"
+#include "coi-subscriptions.h"
 #include "coi-user.h"
+#include "coi-webpush.h"
 
 #define COI_CHANGES_CONTEXT(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, coi_changes_module)
@@ -162,7 +164,7 @@ coi_changes_log(struct coi_user *cuser,
 }
 
 /*
- * Contacts and groups
+ * Entries
  */
 
 /* What the client sends is judged here, where nobody else can change what it is
@@ -191,6 +193,55 @@ coi_changes_judge_entry(struct mailbox *box, struct coi_user *cuser,
 	return 0;
 }
 
+static int
+coi_changes_validate(struct mailbox *box, struct coi_user *cuser,
+		     const struct coi_webpush_vfuncs *v,
+		     const struct coi_entry_change *change,
+		     const char **stored_r)
+{
+	if (change->old != NULL &&
+	    v->validate(cuser, change->old, change->value, ioloop_time,
+			stored_r) == COI_WEBPUSH_VALIDATION_OK)
+		return 0;
+	/* it was right a moment ago, when it was judged first */
+	mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+			       "the subscription has just changed");
+	return -1;
+}
+
+/* The same for what a subscription is to become. */
+static int
+coi_changes_judge_subscription(struct mailbox *box, struct coi_user *cuser,
+			       const struct coi_entry_change *change,
+			       const char **stored_r)
+{
+	const struct coi_webpush_vfuncs *v;
+	const char *error;
+
+	*stored_r = NULL;
+	if (change->value == NULL && change->source == COI_CHANGE_CLIENT)
+		return 0;
+	v = coi_webpush_get(cuser);
+	if (v == NULL) {
+		mail_storage_set_internal_error(box->storage);
+		return -1;
+	}
+	switch (change->source) {
+	case COI_CHANGE_CLIENT:
+		if (v->judge(cuser, COI_ENTRY_SUBSCRIPTIONS, change->value,
+			     ioloop_time, stored_r, &error) == 0)
+			return 0;
+		mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+				       error);
+		return -1;
+	case COI_CHANGE_VALIDATE:
+		return coi_changes_validate(box, cuser, v, change, stored_r);
+	case COI_CHANGE_SERVER:
+		break;
+	}
+	i_unreached();
+}
+
 /* Was the contact blocked before the change? What cannot be read is not. */
 static bool
 coi_changes_was_blocked(struct coi_user *cuser,
@@ -212,7 +263,7 @@ coi_changes_look_at_entry(struct mailbox *box, struct coi_user *cuser,
 			  struct coi_entry_change *change)
 {
 	struct coi_entry_verdict verdict;
-	const char *old, *error;
+	const char *old, *new, *error;
 
 	if (coi_entries_read(cuser->store, change->class, change->hash,
 			     &old, &error) < 0) {
@@ -226,6 +277,13 @@ coi_changes_look_at_entry(struct mailbox *box, struct coi_user *cuser,
 		change->new = change->value;
 		change->blocked = change->value != NULL &&
 			change->class == COI_ENTRY_CONTACT;
+		return 0;
+	}
+	if (change->class == COI_ENTRY_SUBSCRIPTION) {
+		if (coi_changes_judge_subscription(box, cuser, change,
+						   &new) < 0)
+			return -1;
+		change->new = p_strdup(ct->pool, new);
 		return 0;
 	}
 	if (coi_changes_judge_entry(box, cuser, change, &verdict) < 0)
@@ -297,6 +355,25 @@ coi_changes_count_class(const struct coi_changes_transaction *ct,
 	return count;
 }
 
+/* 0: any number */
+static unsigned int
+coi_changes_class_max(struct coi_user *cuser, enum coi_entry_class class)
+{
+	switch (class) {
+	case COI_ENTRY_CONTACT:
+		return cuser->set->coi_contacts_max;
+	case COI_ENTRY_GROUP:
+		return cuser->set->coi_groups_max;
+	case COI_ENTRY_SUBSCRIPTION:
+		return cuser->set->coi_push_subscription_limit;
+	case COI_ENTRY_VAPID:
+		return 0;
+	case COI_ENTRY_CLASS_COUNT:
+		break;
+	}
+	i_unreached();
+}
+
 static int
 coi_changes_count_class_up(struct mailbox *box, struct coi_user *cuser,
 			   struct coi_changes_transaction *ct,
@@ -305,8 +382,8 @@ coi_changes_count_class_up(struct mailbox *box, struct coi_user *cuser,
 	bool from_client;
 	int count = coi_changes_count_class(ct, class, &from_client);
 	/* S43: no limit of ours makes dsync or the server lose anything */
-	unsigned int max = !from_client ? 0 : class == COI_ENTRY_CONTACT ?
-		cuser->set->coi_contacts_max : cuser->set->coi_groups_max;
+	unsigned int max = !from_client ? 0 :
+		coi_changes_class_max(cuser, class);
 	const char *error;
 	int ret;
 
@@ -329,7 +406,8 @@ coi_changes_count_up(struct mailbox *box, struct coi_user *cuser,
 {
 	enum coi_entry_class class;
 
-	for (class = 0; class < COI_ENTRY_CLASS_COUNT; class++) {
+	/* there is but one key */
+	for (class = 0; class < COI_ENTRY_VAPID; class++) {
 		if (coi_changes_count_class_up(box, cuser, ct, class) < 0)
 			return -1;
 	}
@@ -345,7 +423,8 @@ coi_changes_count_down(struct coi_user *cuser,
 	const char *error;
 	int count;
 
-	for (class = 0; class < COI_ENTRY_CLASS_COUNT; class++) {
+	/* there is but one key */
+	for (class = 0; class < COI_ENTRY_VAPID; class++) {
 		count = coi_changes_count_class(ct, class, &from_client);
 		/* too high a number does no harm */
 		if (count < 0 &&
@@ -355,6 +434,35 @@ coi_changes_count_down(struct coi_user *cuser,
 				"Counting entries failed: %s", error);
 		}
 	}
+}
+
+/* W33 */
+static int
+coi_changes_throttle(struct mailbox *box, struct coi_user *cuser,
+		     const struct coi_changes_transaction *ct)
+{
+	const struct coi_entry_change *change;
+	unsigned int count = 0;
+	const char *error;
+	int ret;
+
+	array_foreach(&ct->entries, change) {
+		if (change->class == COI_ENTRY_SUBSCRIPTION &&
+		    change->source == COI_CHANGE_CLIENT &&
+		    change->value != NULL)
+			count++;
+	}
+	if (count == 0)
+		return 0;
+	ret = coi_subscriptions_try(cuser->store, count, ioloop_time, &error);
+	if (ret == 0) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_LIMIT,
+			t_strdup_printf("Too many subscriptions in an hour, "
+				"limit is %u", COI_PUSH_ATTEMPTS_MAX));
+	} else if (ret < 0) {
+		mailbox_set_critical(box, "coi: %s", error);
+	}
+	return ret > 0 ? 0 : -1;
 }
 
 /*
@@ -399,14 +507,21 @@ coi_changes_announce(struct mailbox *box, struct coi_user *cuser,
 		     const struct coi_changes_transaction *ct)
 {
 	const struct coi_entry_change *change;
+	bool blocked = FALSE, subscriptions = FALSE;
 	const char *error;
 
 	array_foreach(&ct->entries, change) {
-		if (!change->blocked)
-			continue;
-		if (coi_state_set_has_blocked(cuser->store, TRUE,
-					      &error) == 0)
-			return 0;
+		if (change->blocked)
+			blocked = TRUE;
+		if (change->class == COI_ENTRY_SUBSCRIPTION &&
+		    change->new != NULL)
+			subscriptions = TRUE;
+	}
+	if ((blocked && coi_state_set_has_blocked(cuser->store, TRUE,
+						  &error) < 0) ||
+	    (subscriptions &&
+	     coi_state_set_has_subscriptions(cuser->store, TRUE,
+					     &error) < 0)) {
 		mailbox_set_critical(box, "coi: %s", error);
 		return -1;
 	}
@@ -496,6 +611,7 @@ coi_changes_apply_entries(struct mailbox *box, struct coi_user *cuser,
 {
 	if (coi_changes_look_at_entries(box, cuser, ct) < 0 ||
 	    coi_changes_count_up(box, cuser, ct) < 0 ||
+	    coi_changes_throttle(box, cuser, ct) < 0 ||
 	    coi_changes_set_messages(box, cuser, ct, FALSE) < 0 ||
 	    coi_changes_write_entries(box, cuser, ct) < 0)
 		return -1;
@@ -532,6 +648,81 @@ coi_changes_catch_up(struct mailbox *box, struct coi_user *cuser,
 		return -1;
 	}
 	return 0;
+}
+
+/*
+ * Subscriptions
+ */
+
+/* The mark goes with the last of them. */
+static void
+coi_changes_recount_subscriptions(struct coi_user *cuser,
+				  const struct coi_changes_transaction *ct)
+{
+	const struct coi_entry_change *change;
+	bool removed = FALSE;
+	const char *error;
+
+	array_foreach(&ct->entries, change) {
+		if (change->class == COI_ENTRY_SUBSCRIPTION &&
+		    change->old != NULL && change->new == NULL)
+			removed = TRUE;
+	}
+	if (removed && coi_subscriptions_recount(cuser->store, &error) < 0) {
+		e_error(coi_user_get_event(cuser),
+			"Counting subscriptions failed: %s", error);
+	}
+}
+
+/* The event's name for what a client has done; NULL: nothing. */
+static const char *
+coi_changes_subscription_change(const struct coi_entry_change *change)
+{
+	switch (change->source) {
+	case COI_CHANGE_CLIENT:
+		if (change->new != NULL)
+			return change->old == NULL ? "registered" : "replaced";
+		return change->old == NULL ? NULL : "removed";
+	case COI_CHANGE_VALIDATE:
+		return "validated";
+	case COI_CHANGE_SERVER:
+		break;
+	}
+	/* who has done it tells of it */
+	return NULL;
+}
+
+static void
+coi_changes_tell_subscription(struct coi_user *cuser,
+			      const struct coi_entry_change *change)
+{
+	const char *what = coi_changes_subscription_change(change);
+	const struct coi_webpush_vfuncs *v;
+
+	if (what != NULL)
+		coi_subscriptions_log(cuser, change->hash, what);
+	if (!coi_webpush_is_on(cuser) ||
+	    change->source == COI_CHANGE_VALIDATE ||
+	    (v = coi_webpush_get(cuser)) == NULL)
+		return;
+	if (change->old != NULL &&
+	    null_strcmp(change->old, change->new) != 0)
+		v->cancel(cuser, change->hash);
+	if (change->new != NULL && change->source == COI_CHANGE_CLIENT)
+		v->subscribed(cuser, change->hash, change->new);
+}
+
+static void
+coi_changes_tell_subscriptions(struct coi_user *cuser,
+			       const struct coi_changes_transaction *ct)
+{
+	const struct coi_entry_change *change;
+
+	array_foreach(&ct->entries, change) {
+		if (change->class == COI_ENTRY_SUBSCRIPTION) T_BEGIN {
+			coi_changes_tell_subscription(cuser, change);
+		} T_END;
+	}
 }
 
 /*
@@ -687,9 +878,13 @@ coi_changes_commit_all(struct mailbox_transaction_context *t,
 		e_debug(coi_user_get_event(cuser), "Catching up later");
 	if (v != NULL)
 		v->end(cuser);
-	coi_store_unlock(cuser->store);
 	if (ret == 0)
+		coi_changes_recount_subscriptions(cuser, ct);
+	coi_store_unlock(cuser->store);
+	if (ret == 0) {
 		coi_changes_log(cuser, ct);
+		coi_changes_tell_subscriptions(cuser, ct);
+	}
 	return ret;
 }
 

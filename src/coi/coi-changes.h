@@ -8,7 +8,7 @@ struct coi_user;
 struct mailbox;
 struct mailbox_transaction_context;
 
-/* Changes of a user's configuration, contacts and groups. They are collected in
+/* Changes of a user's configuration and entries. They are collected in
    a transaction of INBOX and take effect at its commit, all or none (RFC 5464
    4.3): first the mailboxes that they announce are made (S21, S34), then the
    messages in Contacts and the store are changed, then INBOX's index, whose
@@ -26,9 +26,11 @@ enum coi_change_source {
 	COI_CHANGE_CLIENT,
 	/* The server itself, or dsync (S43): it is taken as it is. */
 	COI_CHANGE_SERVER,
+	/* A client validates the subscription with this text (W18). */
+	COI_CHANGE_VALIDATE,
 };
 
-/* The same for an entry of a contact or a group; `hash' is valid. */
+/* The same for an entry (coi-entry.h); `hash', its last part, is valid. */
 void coi_changes_add_entry(struct mailbox_transaction_context *t,
 			   const char *key, enum coi_entry_class class,
 			   const char *hash, const char *value,

@@ -142,6 +142,7 @@ int coi_entries_write(struct coi_store *store, enum coi_entry_class class,
  */
 
 struct coi_entries_iter {
+	enum coi_entry_class class;
 	struct coi_store_iter *iter;
 };
 
@@ -150,6 +151,7 @@ coi_entries_iter_init(struct coi_store *store, enum coi_entry_class class)
 {
 	struct coi_entries_iter *iter = i_new(struct coi_entries_iter, 1);
 
+	iter->class = class;
 	iter->iter = coi_store_iter_init(store, coi_entry_store_dir(class));
 	return iter;
 }
@@ -160,7 +162,7 @@ const char *coi_entries_iter_next(struct coi_entries_iter *iter)
 
 	do {
 		name = coi_store_iter_next(iter->iter);
-	} while (name != NULL && !coi_hash_is_valid(name));
+	} while (name != NULL && !coi_entry_id_is_valid(iter->class, name));
 	return name;
 }
 

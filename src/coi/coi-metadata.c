@@ -16,7 +16,10 @@
 #include "coi-mailboxes.h"
 #include "coi-metadata.h"
 #include "coi-state.h"
+#include "coi-store.h"
+#include "coi-subscriptions.h"
 #include "coi-user.h"
+#include "coi-webpush.h"
 
 #define COI_METADATA_CONTEXT(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, coi_metadata_module)
@@ -26,6 +29,7 @@
 #define COI_KEY_ROOT \
 	MAILBOX_ATTRIBUTE_PREFIX_DOVECOT_PVT_SERVER"vendor/vendor.dovecot/"
 #define COI_KEY_PREFIX COI_KEY_ROOT"coi/"
+#define COI_KEY_WEBPUSH_PREFIX COI_KEY_ROOT COI_ENTRY_WEBPUSH"/"
 #define COI_KEY_CONFIG_PREFIX COI_KEY_ROOT COI_ENTRY_CONFIG"/"
 
 struct coi_metadata_iter {
@@ -37,7 +41,7 @@ struct coi_metadata_iter {
 	pool_t pool;
 	ARRAY_TYPE(const_string) keys;
 	unsigned int idx;
-	/* contacts and groups are not collected: there may be many */
+	/* entries of classes are not collected: there may be many */
 	enum coi_entry_class class;
 	struct coi_entries_iter *entries;
 	string_t *entry;
@@ -52,7 +56,9 @@ coi_metadata_is_ours(enum mail_attribute_type type_flags, const char *key)
 {
 	return (type_flags & MAIL_ATTRIBUTE_TYPE_MASK) ==
 		MAIL_ATTRIBUTE_TYPE_PRIVATE &&
-		strncmp(key, COI_KEY_PREFIX, strlen(COI_KEY_PREFIX)) == 0;
+		(strncmp(key, COI_KEY_PREFIX, strlen(COI_KEY_PREFIX)) == 0 ||
+		 strncmp(key, COI_KEY_WEBPUSH_PREFIX,
+			 strlen(COI_KEY_WEBPUSH_PREFIX)) == 0);
 }
 
 static bool
@@ -96,7 +102,7 @@ coi_metadata_get_config(struct mailbox *box, struct coi_user *cuser,
 	return 0;
 }
 
-/* Finds the entry of a contact or a group. *hash_r need not be valid. */
+/* Finds the entry of a class. *hash_r need not be valid. */
 static bool
 coi_metadata_find_entry(const char *key, enum coi_entry_class *class_r,
 			const char **hash_r)
@@ -112,13 +118,83 @@ coi_metadata_get_entry(struct mailbox *box, struct coi_user *cuser,
 	const char *error;
 
 	*value_r = NULL;
-	if (!coi_hash_is_valid(hash))
+	if (!coi_entry_id_is_valid(class, hash))
 		return 0;
 	if (coi_entries_read(cuser->store, class, hash, value_r, &error) < 0) {
 		mailbox_set_critical(box, "coi: %s", error);
 		return -1;
 	}
 	return 0;
+}
+
+static const struct coi_webpush_vfuncs *
+coi_metadata_get_webpush(struct mailbox *box, struct coi_user *cuser)
+{
+	const struct coi_webpush_vfuncs *v = coi_webpush_get(cuser);
+
+	if (v == NULL)
+		mail_storage_set_internal_error(box->storage);
+	return v;
+}
+
+/* W6 */
+static int
+coi_metadata_get_vapid(struct mailbox *box, struct coi_user *cuser,
+		       const char *id, const char **value_r)
+{
+	const struct coi_webpush_vfuncs *v;
+	bool raw = strcmp(id, COI_ENTRY_VAPID_RAW_ID) == 0;
+
+	*value_r = NULL;
+	if ((!raw && strcmp(id, COI_ENTRY_VAPID_ID) != 0) ||
+	    !coi_webpush_is_available(cuser))
+		return 0;
+	v = coi_metadata_get_webpush(box, cuser);
+	if (v == NULL)
+		return -1;
+	if (v->get_vapid(cuser, raw, value_r) < 0) {
+		mail_storage_set_internal_error(box->storage);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+coi_metadata_get_subscription(struct mailbox *box, struct coi_user *cuser,
+			      const char *id, const char **value_r)
+{
+	const struct coi_webpush_vfuncs *v;
+
+	if (coi_metadata_get_entry(box, cuser, COI_ENTRY_SUBSCRIPTION, id,
+				   value_r) < 0)
+		return -1;
+	if (*value_r == NULL)
+		return 0;
+	v = coi_metadata_get_webpush(box, cuser);
+	if (v == NULL)
+		return -1;
+	*value_r = v->show(cuser, *value_r, ioloop_time);
+	return 0;
+}
+
+/* What a client gets of an entry of a class. dsync gets what is stored
+   (S43). */
+static int
+coi_metadata_show_entry(struct mailbox *box, struct coi_user *cuser,
+			enum coi_entry_class class, const char *hash,
+			const char **value_r)
+{
+	if (!cuser->user->dsyncing) {
+		if (class == COI_ENTRY_VAPID) {
+			return coi_metadata_get_vapid(box, cuser, hash,
+						      value_r);
+		}
+		if (class == COI_ENTRY_SUBSCRIPTION) {
+			return coi_metadata_get_subscription(box, cuser, hash,
+							     value_r);
+		}
+	}
+	return coi_metadata_get_entry(box, cuser, class, hash, value_r);
 }
 
 static int
@@ -135,8 +211,8 @@ coi_metadata_get(struct mailbox *box, const char *key, const char **value_r)
 					       value_r);
 	}
 	if (coi_metadata_find_entry(key, &class, &hash)) {
-		return coi_metadata_get_entry(box, cuser, class, hash,
-					      value_r);
+		return coi_metadata_show_entry(box, cuser, class, hash,
+					       value_r);
 	}
 	return 0;
 }
@@ -206,10 +282,11 @@ coi_metadata_prefix_has_ours(enum mail_attribute_type type_flags,
 {
 	return (type_flags & MAIL_ATTRIBUTE_TYPE_MASK) ==
 		MAIL_ATTRIBUTE_TYPE_PRIVATE &&
-		coi_metadata_prefix_matches(prefix, COI_KEY_PREFIX);
+		(coi_metadata_prefix_matches(prefix, COI_KEY_PREFIX) ||
+		 coi_metadata_prefix_matches(prefix, COI_KEY_WEBPUSH_PREFIX));
 }
 
-/* The key of a contact or a group. */
+/* The key of an entry of a class. */
 static void
 coi_metadata_append_entry(string_t *dest, enum coi_entry_class class,
 			  const char *hash)
@@ -232,6 +309,33 @@ static void coi_metadata_iter_close_class(struct coi_metadata_iter *iter)
 	}
 }
 
+/* The user's key is there as soon as somebody asks for it (W6). */
+static void coi_metadata_iter_add_vapid(struct coi_metadata_iter *iter)
+{
+	struct coi_user *cuser = coi_user_get(iter->iter.box->storage->user);
+
+	if (cuser->user->dsyncing || !coi_webpush_is_available(cuser))
+		return;
+	coi_metadata_iter_add(iter,
+		COI_KEY_WEBPUSH_PREFIX COI_ENTRY_VAPID_ID);
+	coi_metadata_iter_add(iter,
+		COI_KEY_WEBPUSH_PREFIX COI_ENTRY_VAPID_RAW_ID);
+}
+
+/* What is not there any more is not listed (W20, W31). */
+static void coi_metadata_tidy(struct coi_user *cuser)
+{
+	const struct coi_webpush_vfuncs *v;
+	struct coi_config config;
+	const char *error;
+
+	if (!cuser->user->dsyncing && coi_webpush_is_available(cuser) &&
+	    coi_state_read(cuser->store, pool_datastack_create(), &config,
+			   &error) > 0 && config.has_subscriptions &&
+	    (v = coi_webpush_get(cuser)) != NULL)
+		v->tidy(cuser);
+}
+
 /* Begins with the next class that may have keys with the iterator's prefix.
    Returns FALSE if there is none. */
 static bool coi_metadata_iter_open_class(struct coi_metadata_iter *iter)
@@ -239,6 +343,9 @@ static bool coi_metadata_iter_open_class(struct coi_metadata_iter *iter)
 	struct coi_user *cuser = coi_user_get(iter->iter.box->storage->user);
 
 	for (; iter->class < COI_ENTRY_CLASS_COUNT; iter->class++) {
+		/* coi_metadata_iter_add_vapid() has done so */
+		if (iter->class == COI_ENTRY_VAPID && !cuser->user->dsyncing)
+			continue;
 		str_truncate(iter->entry, 0);
 		coi_metadata_append_entry(iter->entry, iter->class, "");
 		if (coi_metadata_prefix_matches(iter->prefix,
@@ -251,7 +358,7 @@ static bool coi_metadata_iter_open_class(struct coi_metadata_iter *iter)
 	return FALSE;
 }
 
-/* Returns the next contact's or group's key after the prefix, or NULL. */
+/* Returns the next such entry's key after the prefix, or NULL. */
 static const char *
 coi_metadata_iter_next_entry(struct coi_metadata_iter *iter)
 {
@@ -292,6 +399,11 @@ coi_metadata_attribute_iter_init(struct mailbox *box,
 	if (coi_metadata_prefix_has_ours(type_flags, prefix)) T_BEGIN {
 		iter->class = 0;
 		coi_metadata_iter_add_config(iter);
+		coi_metadata_iter_add_vapid(iter);
+	} T_END;
+	if (iter->class == 0 &&
+	    coi_metadata_prefix_matches(prefix, COI_KEY_WEBPUSH_PREFIX)) T_BEGIN {
+		coi_metadata_tidy(coi_user_get(box->storage->user));
 	} T_END;
 	return &iter->iter;
 }
@@ -426,8 +538,127 @@ coi_metadata_set_config(struct mailbox_transaction_context *t,
 	return 0;
 }
 
-/* A first judgement, for the sake of its error text; the one at the commit
-   counts. Returns 0 or -1. */
+/*
+ * Set: subscriptions
+ */
+
+static int
+coi_metadata_refuse(struct mailbox *box, const char *key, const char *why)
+{
+	mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+		t_strdup_printf("%s: %s", coi_metadata_entry(key), why));
+	return -1;
+}
+
+/* With the store locked: notes what a wrong text costs the subscription. Returns
+   1 if the text is right, 0 if not, -1 on error. */
+static int
+coi_metadata_try_validation(struct mailbox *box, struct coi_user *cuser,
+			    const char *id, const char *text)
+{
+	const struct coi_webpush_vfuncs *v;
+	struct coi_metadata_update *update;
+	enum coi_webpush_validation validation;
+	const char *old, *new = NULL;
+
+	if (coi_metadata_get_entry(box, cuser, COI_ENTRY_SUBSCRIPTION, id,
+				   &old) < 0)
+		return -1;
+	if (old == NULL)
+		return 0;
+	v = coi_metadata_get_webpush(box, cuser);
+	if (v == NULL)
+		return -1;
+	validation = v->validate(cuser, old, text, ioloop_time, &new);
+	if (validation == COI_WEBPUSH_VALIDATION_OK)
+		return 1;
+	if (validation == COI_WEBPUSH_VALIDATION_DISCARD)
+		new = NULL;
+	update = coi_metadata_update_begin(cuser);
+	coi_metadata_update_entry(update, COI_ENTRY_SUBSCRIPTION, id, new);
+	if (coi_metadata_update_commit(&update) < 0) {
+		mail_storage_set_internal_error(box->storage);
+		return -1;
+	}
+	if (new == NULL)
+		coi_subscriptions_log(cuser, id, "discarded");
+	return 0;
+}
+
+/* W18, W19. A right text takes effect with the transaction, a wrong one at
+   once. */
+static int
+coi_metadata_set_validate(struct mailbox_transaction_context *t,
+			  const char *key, const char *id,
+			  const struct mail_attribute_value *value)
+{
+	struct mailbox *box = t->box;
+	struct coi_user *cuser = coi_user_get(box->storage->user);
+	const char *text, *error;
+	int ret = 0;
+
+	if (coi_metadata_read_value(box->storage, value,
+				    COI_PUSH_VALIDATION_MAX_BYTES, &text) < 0)
+		return -1;
+	if (text != NULL && coi_entry_id_is_valid(COI_ENTRY_SUBSCRIPTION, id) &&
+	    coi_webpush_is_on(cuser)) {
+		if (coi_store_lock(cuser->store, &error) < 0) {
+			mailbox_set_critical(box, "coi: %s", error);
+			return -1;
+		}
+		ret = coi_metadata_try_validation(box, cuser, id, text);
+		coi_store_unlock(cuser->store);
+	}
+	if (ret < 0)
+		return -1;
+	if (ret == 0) {
+		return coi_metadata_refuse(box, key, "the subscription does "
+			"not wait for this text");
+	}
+	key = t_strdup_until(key, strrchr(key, '/'));
+	coi_changes_add_entry(t, key, COI_ENTRY_SUBSCRIPTION, id, text,
+			      COI_CHANGE_VALIDATE, value->last_change);
+	return 0;
+}
+
+/* A client subscribes. The judgement is for the sake of its error text; the one
+   at the commit counts. */
+static int
+coi_metadata_set_subscription(struct mailbox_transaction_context *t,
+			      const char *key, const char *value)
+{
+	struct mailbox *box = t->box;
+	struct coi_user *cuser = coi_user_get(box->storage->user);
+	const struct coi_webpush_vfuncs *v;
+	const char *stored, *error;
+
+	if (value == NULL)
+		return 0;
+	if (!coi_webpush_is_available(cuser))
+		return coi_metadata_refuse(box, key, "there is no Web Push here");
+	v = coi_metadata_get_webpush(box, cuser);
+	if (v == NULL)
+		return -1;
+	if (v->judge(cuser, coi_metadata_entry(key), value, ioloop_time,
+		     &stored, &error) < 0) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+				       error);
+		return -1;
+	}
+	if (v->prepare(cuser) < 0) {
+		mail_storage_set_internal_error(box->storage);
+		return -1;
+	}
+	/* what has expired does not count */
+	v->tidy(cuser);
+	return 0;
+}
+
+/*
+ * Set: entries of classes
+ */
+
+/* The same of contacts and groups. */
 static int
 coi_metadata_judge_entry(struct mailbox *box, const char *key,
 			 enum coi_entry_class class, const char *hash,
@@ -454,6 +685,28 @@ coi_metadata_judge_entry(struct mailbox *box, const char *key,
 	return 0;
 }
 
+static const char *coi_metadata_id_problem(enum coi_entry_class class)
+{
+	return class == COI_ENTRY_SUBSCRIPTION ?
+		t_strdup_printf("its last part must be %u to %u letters, "
+			"digits, _ and -", COI_PUSH_ID_MIN_LEN,
+			COI_PUSH_ID_MAX_LEN) :
+		t_strdup_printf("its last part must be %u hexadecimal digits",
+			COI_HASH_LEN);
+}
+
+/* The last part of what validates a subscription is cut off. */
+static bool coi_metadata_find_validate(const char *hash, const char **id_r)
+{
+	size_t len = strlen(hash), suffix_len = strlen("/"COI_ENTRY_VALIDATE);
+
+	if (len <= suffix_len ||
+	    strcmp(hash + len - suffix_len, "/"COI_ENTRY_VALIDATE) != 0)
+		return FALSE;
+	*id_r = t_strndup(hash, len - suffix_len);
+	return TRUE;
+}
+
 static int
 coi_metadata_set_entry(struct mailbox_transaction_context *t, const char *key,
 		       enum coi_entry_class class, const char *hash,
@@ -463,11 +716,11 @@ coi_metadata_set_entry(struct mailbox_transaction_context *t, const char *key,
 	size_t max_bytes = coi_entry_value_max_bytes(class);
 	const char *str;
 
-	if (!coi_hash_is_valid(hash)) {
+	if (!coi_entry_id_is_valid(class, hash)) {
 		mail_storage_set_error(storage, MAIL_ERROR_NOTPOSSIBLE,
-			t_strdup_printf("invalid entry %s: its last part must "
-				"be %u hexadecimal digits",
-				coi_metadata_entry(key), COI_HASH_LEN));
+			t_strdup_printf("invalid entry %s: %s",
+				coi_metadata_entry(key),
+				coi_metadata_id_problem(class)));
 		return -1;
 	}
 	if (coi_metadata_read_value(storage, value, max_bytes, &str) < 0)
@@ -476,6 +729,9 @@ coi_metadata_set_entry(struct mailbox_transaction_context *t, const char *key,
 		/* what no store holds cannot have come from one */
 		if (str != NULL && strlen(str) > max_bytes)
 			str = NULL;
+	} else if (class == COI_ENTRY_SUBSCRIPTION) {
+		if (coi_metadata_set_subscription(t, key, str) < 0)
+			return -1;
 	} else if (coi_metadata_judge_entry(t->box, key, class, hash, str) < 0)
 		return -1;
 	coi_changes_add_entry(t, key, class, hash, str,
@@ -491,11 +747,20 @@ coi_metadata_set(struct mailbox_transaction_context *t, const char *key,
 	enum coi_config_key config_key;
 	enum coi_entry_class class;
 	const char *hash;
+	bool dsyncing;
 
 	if (coi_metadata_find_config(key, &config_key))
 		return coi_metadata_set_config(t, key, config_key, value);
-	if (coi_metadata_find_entry(key, &class, &hash))
+	if (coi_metadata_find_entry(key, &class, &hash)) {
+		dsyncing = t->box->storage->user->dsyncing;
+		/* W7 */
+		if (class == COI_ENTRY_VAPID && !dsyncing)
+			return coi_metadata_refuse(t->box, key, "unable to set");
+		if (class == COI_ENTRY_SUBSCRIPTION &&
+		    coi_metadata_find_validate(hash, &hash))
+			return coi_metadata_set_validate(t, key, hash, value);
 		return coi_metadata_set_entry(t, key, class, hash, value);
+	}
 	mail_storage_set_error(t->box->storage, MAIL_ERROR_NOTPOSSIBLE,
 		t_strdup_printf("unknown entry %s", coi_metadata_entry(key)));
 	return -1;

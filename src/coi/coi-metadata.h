@@ -10,8 +10,8 @@ struct mailbox;
 
 /* COI's entries in the METADATA tree.
 
-   Clients name them on mailbox "" below /private/vendor/vendor.dovecot/coi/;
-   Dovecot keeps server entries with INBOX. So the attribute functions of INBOX
+   Clients name them on mailbox "" below /private/vendor/vendor.dovecot/coi/ and
+   /private/vendor/vendor.dovecot/webpush/; Dovecot keeps server entries with INBOX. So the attribute functions of INBOX
    are overridden, for our keys only: a value goes from the client through the
    pure validator to the changes of its transaction (coi-changes.h). It does not
    go to mail_attribute_dict, and needs neither that nor imap_metadata (S7). */
@@ -26,7 +26,7 @@ int coi_metadata_set_enabled(struct coi_user *cuser, bool enabled,
 			     enum mail_error *error_r,
 			     const char **client_error_r);
 
-/* Changes of contacts and groups that the server makes itself, in one
+/* Changes of entries that the server makes itself, in one
    transaction of INBOX, which is opened for the first of them. */
 struct coi_metadata_update *coi_metadata_update_begin(struct coi_user *cuser);
 /* NULL removes the entry. `hash' is valid. */

@@ -14,6 +14,7 @@
 #include "coi-seen.h"
 #include "coi-store-hide.h"
 #include "coi-user.h"
+#include "coi-webpush.h"
 
 const char *coi_plugin_version = DOVECOT_ABI_VERSION;
 const char *coi_plugin_dependencies[] = { NULL };
@@ -58,6 +59,7 @@ void coi_plugin_deinit(void)
 	coi_deliver_deinit();
 	for (i = 0; i < N_ELEMENTS(coi_mail_storage_hooks); i++)
 		mail_storage_hooks_remove(&coi_mail_storage_hooks[i]);
+	coi_webpush_deinit();
 	coi_contacts_deinit();
 	compat_settings_deinit();
 }

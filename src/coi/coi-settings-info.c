@@ -24,6 +24,15 @@ static const struct setting_define coi_setting_defines[] = {
 	DEF(UINT, coi_contacts_max),
 	DEF(UINT, coi_groups_max),
 	DEF(STR, coi_user_addresses),
+	DEF(STR_NOVARS, coi_secret),
+	DEF(STR_NOVARS, coi_secret_previous),
+	DEF(STR_NOVARS, coi_push_subject),
+	DEF(UINT, coi_push_subscription_limit),
+	DEF(TIME, coi_push_validation_timeout),
+	DEF(TIME, coi_push_ttl),
+	DEF(ENUM, coi_push_content),
+	DEF(STR, coi_push_ports),
+	DEF(BOOL, coi_push_insecure),
 
 	SETTING_DEFINE_LIST_END
 };
@@ -38,6 +47,15 @@ static const struct coi_settings coi_default_settings = {
 	.coi_contacts_max = 100000,
 	.coi_groups_max = 10000,
 	.coi_user_addresses = "",
+	.coi_secret = "",
+	.coi_secret_previous = "",
+	.coi_push_subject = "",
+	.coi_push_subscription_limit = 10,
+	.coi_push_validation_timeout = 300,
+	.coi_push_ttl = 86400,
+	.coi_push_content = "chat:yes:headers:no",
+	.coi_push_ports = "443",
+	.coi_push_insecure = FALSE,
 };
 
 const struct setting_parser_info coi_setting_parser_info =
@@ -81,6 +99,86 @@ coi_settings_check_mailbox(const char *key, const char *name,
 	return FALSE;
 }
 
+/* White space around it, as at the end of a file, does not count. It is not
+   shown. */
+static bool
+coi_settings_check_secret(const char *key, const char *secret,
+			  const char **error_r)
+{
+	if (*secret == '\0' ||
+	    strlen(t_str_trim(secret, " \t\r\n")) >= COI_SECRET_MIN_LEN)
+		return TRUE;
+	*error_r = t_strdup_printf(
+		"Invalid setting %s: it must have at least %u characters",
+		key, COI_SECRET_MIN_LEN);
+	return FALSE;
+}
+
+static bool
+coi_settings_check_subject(struct coi_settings *set, const char **error_r)
+{
+	if (*set->coi_push_subject == '\0' ||
+	    coi_push_subject_is_valid(set->coi_push_subject))
+		return TRUE;
+	*error_r = t_strdup_printf("Invalid setting coi_push_subject=%s: "
+		"must be a mailto: or https: URI of at most %u bytes",
+		set->coi_push_subject, COI_PUSH_SUBJECT_MAX_BYTES);
+	return FALSE;
+}
+
+static bool
+coi_settings_check_limits(struct coi_settings *set, const char **error_r)
+{
+	if (set->coi_push_subscription_limit == 0 ||
+	    set->coi_push_subscription_limit > COI_PUSH_SUBSCRIPTIONS_MAX) {
+		*error_r = t_strdup_printf(
+			"Invalid setting coi_push_subscription_limit=%u: "
+			"must be from 1 to %u",
+			set->coi_push_subscription_limit,
+			COI_PUSH_SUBSCRIPTIONS_MAX);
+		return FALSE;
+	}
+	if (set->coi_push_validation_timeout == 0) {
+		*error_r = "Invalid setting coi_push_validation_timeout=0: "
+			"must be longer than that";
+		return FALSE;
+	}
+	if (set->coi_push_ttl > COI_PUSH_TTL_MAX_SECS) {
+		*error_r = t_strdup_printf(
+			"Invalid setting coi_push_ttl=%u secs: at most %u secs",
+			set->coi_push_ttl, COI_PUSH_TTL_MAX_SECS);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static bool
+coi_settings_check_push(struct coi_settings *set, const char **error_r)
+{
+	if (!coi_settings_check_secret("coi_secret", set->coi_secret,
+				       error_r) ||
+	    !coi_settings_check_secret("coi_secret_previous",
+				       set->coi_secret_previous, error_r) ||
+	    !coi_settings_check_subject(set, error_r) ||
+	    !coi_settings_check_limits(set, error_r))
+		return FALSE;
+	if (!coi_push_content_parse(set->coi_push_content,
+				    &set->parsed_push_content)) {
+		*error_r = t_strdup_printf("Invalid setting "
+			"coi_push_content=%s: must be chat, yes, headers or no",
+			set->coi_push_content);
+		return FALSE;
+	}
+	if (!coi_push_ports_parse(set->coi_push_ports,
+				  &set->parsed_push_ports)) {
+		*error_r = t_strdup_printf("Invalid setting coi_push_ports=%s: "
+			"must be 1 to %u port numbers",
+			set->coi_push_ports, COI_PUSH_PORTS_MAX);
+		return FALSE;
+	}
+	return TRUE;
+}
+
 static bool coi_settings_check(void *_set, pool_t pool ATTR_UNUSED,
 			       const char **error_r)
 {
@@ -107,5 +205,5 @@ static bool coi_settings_check(void *_set, pool_t pool ATTR_UNUSED,
 			set->coi_default_filter);
 		return FALSE;
 	}
-	return TRUE;
+	return coi_settings_check_push(set, error_r);
 }

@@ -2,6 +2,7 @@
 #define COI_SETTINGS_H
 
 #include "coi-config.h"
+#include "coi-push-config.h"
 
 struct mail_user;
 
@@ -20,9 +21,20 @@ struct coi_settings {
 	unsigned int coi_contacts_max;
 	unsigned int coi_groups_max;
 	const char *coi_user_addresses;
+	const char *coi_secret;
+	const char *coi_secret_previous;
+	const char *coi_push_subject;
+	unsigned int coi_push_subscription_limit;
+	unsigned int coi_push_validation_timeout;
+	unsigned int coi_push_ttl;
+	const char *coi_push_content;
+	const char *coi_push_ports;
+	bool coi_push_insecure;
 
 	/* made of the above by the check */
 	enum coi_filter parsed_default_filter;
+	enum coi_push_content parsed_push_content;
+	struct coi_push_ports parsed_push_ports;
 };
 
 /* Reads the user's settings. Returns 0, or -1 with *error_r (data stack) naming

@@ -99,28 +99,46 @@ int coi_state_update(struct coi_store *store, pool_t pool,
 }
 
 static int
-coi_state_set_has_blocked_locked(struct coi_store *store, bool has_blocked,
-				 const char **error_r)
+coi_state_set_mark_locked(struct coi_store *store, size_t mark_offset,
+			  bool value, const char **error_r)
 {
 	struct coi_config config;
+	bool *mark = PTR_OFFSET(&config, mark_offset);
 
 	if (coi_state_read(store, pool_datastack_create(), &config,
 			   error_r) < 0)
 		return -1;
-	if (config.has_blocked == has_blocked)
+	if (*mark == value)
 		return 0;
-	config.has_blocked = has_blocked;
+	*mark = value;
 	return coi_state_write(store, &config, error_r);
 }
 
-int coi_state_set_has_blocked(struct coi_store *store, bool has_blocked,
-			      const char **error_r)
+static int
+coi_state_set_mark(struct coi_store *store, size_t mark_offset, bool value,
+		   const char **error_r)
 {
 	int ret;
 
 	if (coi_store_lock(store, error_r) < 0)
 		return -1;
-	ret = coi_state_set_has_blocked_locked(store, has_blocked, error_r);
+	ret = coi_state_set_mark_locked(store, mark_offset, value, error_r);
 	coi_store_unlock(store);
 	return ret;
+}
+
+int coi_state_set_has_blocked(struct coi_store *store, bool has_blocked,
+			      const char **error_r)
+{
+	return coi_state_set_mark(store,
+		offsetof(struct coi_config, has_blocked), has_blocked, error_r);
+}
+
+int coi_state_set_has_subscriptions(struct coi_store *store,
+				    bool has_subscriptions,
+				    const char **error_r)
+{
+	return coi_state_set_mark(store,
+		offsetof(struct coi_config, has_subscriptions),
+		has_subscriptions, error_r);
 }

@@ -32,5 +32,9 @@ int coi_state_update(struct coi_store *store, pool_t pool,
    written if it is so already. Returns 0, or -1 with nothing changed. */
 int coi_state_set_has_blocked(struct coi_store *store, bool has_blocked,
 			      const char **error_r);
+/* The same for the mark that the user may have subscriptions of Web Push. */
+int coi_state_set_has_subscriptions(struct coi_store *store,
+				    bool has_subscriptions,
+				    const char **error_r);
 
 #endif

@@ -5,6 +5,7 @@
 #include "coi-store.h"
 #include "coi-state.h"
 #include "coi-user.h"
+#include "coi-webpush.h"
 
 #define COI_USER_CONTEXT(obj) \
 	MODULE_CONTEXT(obj, coi_user_module)
@@ -55,6 +56,9 @@ int coi_user_get_active(struct coi_user *cuser, struct coi_active *active_r)
 	T_BEGIN {
 		ret = coi_state_read(cuser->store, pool_datastack_create(),
 				     &config, &error);
+		/* all zero if there is nothing */
+		active_r->has_subscriptions = config.has_subscriptions;
+		active_r->has_blocked = config.has_blocked;
 		if (ret > 0 && !coi_config_is_enabled(&config))
 			ret = 0;
 		if (ret > 0 && coi_config_get_filter(&config,
@@ -64,7 +68,6 @@ int coi_user_get_active(struct coi_user *cuser, struct coi_active *active_r)
 		if (ret < 0)
 			coi_user_log_error(cuser, error);
 	} T_END;
-	active_r->has_blocked = ret > 0 && config.has_blocked;
 	return ret;
 }
 
@@ -85,6 +88,7 @@ static void coi_user_deinit(struct mail_user *user)
 	struct coi_user *cuser = coi_user_get(user);
 
 	i_assert(cuser != NULL);
+	coi_webpush_user_deinit(cuser);
 	event_unref(&cuser->_event);
 	coi_settings_free(&cuser->set);
 	cuser->module_ctx.super.deinit(user);

@@ -41,6 +41,10 @@ struct coi_user {
 	bool contacts_busy;
 	/* The store's failure was logged already. */
 	bool store_error_logged;
+	/* The same for the key of Web Push. */
+	bool push_key_error_logged;
+	/* Subscriptions that are gone were asked for (coi-webpush.h). */
+	bool push_gone_asked;
 };
 
 /* The user's COI context, or NULL: not a user of this plugin (raw and shared
@@ -62,11 +66,13 @@ struct coi_active {
 	enum coi_filter filter;
 	/* see coi-config.h */
 	bool has_blocked;
+	bool has_subscriptions;
 };
 
 /* Tells whether to act for this user now, and how. Returns 1 if COI is enabled
    and *active_r is set, 0 if not, -1 if the store failed or holds a filter that
-   is none (S41); that is logged once per user. */
+   is none (S41); that is logged once per user. Subscriptions ring also for users
+   who have COI off: has_subscriptions is set unless the store failed. */
 int coi_user_get_active(struct coi_user *cuser, struct coi_active *active_r);
 /* The same for those who need the filter only. */
 int coi_user_get_active_filter(struct coi_user *cuser,

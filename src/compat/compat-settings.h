@@ -36,6 +36,12 @@ struct mail_user;
 	}
 #endif
 
+/* Strings in which 2.4 shall not look for %variables. */
+#ifndef SETTING_DEFINE_STRUCT_STR_NOVARS
+#  define SETTING_DEFINE_STRUCT_STR_NOVARS(key, name, struct_name) \
+	SETTING_DEFINE_STRUCT_STR(key, name, struct_name)
+#endif
+
 /* Reads the user's settings into a struct as `info' describes it, userdb fields
    included. Returns 0, or -1 with *error_r (data stack) naming the setting and
    its value. What was got has to be freed while the user still exists. */

@@ -28,9 +28,15 @@ doveadm_coi_check_run(struct doveadm_coi_cmd *cmd,
 {
 	const struct coi_contacts_vfuncs *contacts =
 		duser->admin->contacts_get(duser->cuser);
+	bool failed;
 
-	if (contacts == NULL ||
-	    contacts->check(duser->cuser, doveadm_coi_check_print, NULL) < 0) {
+	failed = contacts == NULL ||
+		contacts->check(duser->cuser, doveadm_coi_check_print,
+				NULL) < 0;
+	if (duser->admin->check_push(duser->cuser, doveadm_coi_check_print,
+				     NULL) < 0)
+		failed = TRUE;
+	if (failed) {
 		return doveadm_coi_fail(cmd, duser, MAIL_ERROR_TEMP,
 			"Not everything could be checked and mended");
 	}

@@ -64,7 +64,9 @@ static int doveadm_coi_erase_find(struct doveadm_coi_eraser *eraser)
 		doveadm_coi_config_key(COI_CONFIG_ENABLED));
 	doveadm_coi_erase_add_key(eraser,
 		doveadm_coi_config_key(COI_CONFIG_MESSAGE_FILTER));
-	if (doveadm_coi_erase_add_class(eraser, COI_ENTRY_GROUPS) < 0)
+	/* with it the key, which under `dsyncing' is listed as it is stored */
+	if (doveadm_coi_erase_add_class(eraser, COI_ENTRY_WEBPUSH) < 0 ||
+	    doveadm_coi_erase_add_class(eraser, COI_ENTRY_GROUPS) < 0)
 		return -1;
 	return doveadm_coi_erase_add_class(eraser, COI_ENTRY_CONTACTS);
 }

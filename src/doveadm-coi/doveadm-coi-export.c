@@ -119,7 +119,9 @@ static int doveadm_coi_export_all(struct doveadm_coi_export *export)
 	str_append_c(export->str, '}');
 	if (doveadm_coi_export_class(export, "contacts",
 				     COI_ENTRY_CONTACTS) < 0 ||
-	    doveadm_coi_export_class(export, "groups", COI_ENTRY_GROUPS) < 0)
+	    doveadm_coi_export_class(export, "groups", COI_ENTRY_GROUPS) < 0 ||
+	    doveadm_coi_export_class(export, "subscriptions",
+				     COI_ENTRY_SUBSCRIPTIONS) < 0)
 		return -1;
 	str_append_c(export->str, '}');
 	return 0;

@@ -5,6 +5,7 @@
 #include "module-context.h"
 #include "mail-storage-private.h"
 #include "coi-user.h"
+#include "coi-webpush.h"
 #include "imap-coi-wake.h"
 #include "imap-coi-plugin.h"
 
@@ -24,14 +25,17 @@ imap_coi_has_capability(struct client *client, const char *capability)
 		capability);
 }
 
-/* S12. The namespaces are not there yet: only the user and the settings may be
+/* S12, W5. The namespaces are not there yet: only the user and the settings may be
    asked. */
 static void imap_coi_client_created(struct client **clientp)
 {
 	struct client *client = *clientp;
+	struct coi_user *cuser = coi_user_get(client->user);
 
-	if (coi_user_get(client->user) != NULL) {
+	if (cuser != NULL) {
 		client_add_capability(client, "COI");
+		if (coi_webpush_is_available(cuser))
+			client_add_capability(client, "WEBPUSH");
 		if (!imap_coi_has_capability(client, "METADATA"))
 			client_add_capability(client, "METADATA-SERVER");
 	}

@@ -10,8 +10,9 @@
 /* S17 */
 #define COI_ENABLED_YES "yes"
 
-/* A line of the state file that is no value of a client's. */
+/* Lines of the state file that are no values of a client's. */
 #define COI_STATE_HAS_BLOCKED "has-blocked"
+#define COI_STATE_HAS_SUBSCRIPTIONS "has-subscriptions"
 
 static const char *const coi_config_key_names[COI_CONFIG_KEY_COUNT] = {
 	[COI_CONFIG_ENABLED] = "enabled",
@@ -152,11 +153,23 @@ coi_config_find_field(struct coi_config *config, const char *name)
 	return NULL;
 }
 
+static bool
+coi_config_parse_mark(struct coi_config *config, const char *name)
+{
+	if (strcmp(name, COI_STATE_HAS_BLOCKED) == 0)
+		config->has_blocked = TRUE;
+	else if (strcmp(name, COI_STATE_HAS_SUBSCRIPTIONS) == 0)
+		config->has_subscriptions = TRUE;
+	else
+		return FALSE;
+	return TRUE;
+}
+
 static int coi_config_parse_line(const unsigned char *data, size_t size,
 				 pool_t pool, struct coi_config *config,
 				 const char **error_r)
 {
-	const char *line, *tab, *value, **field;
+	const char *line, *name, *tab, *value, **field;
 
 	if (memchr(data, '\0', size) != NULL) {
 		*error_r = "NUL byte";
@@ -168,12 +181,10 @@ static int coi_config_parse_line(const unsigned char *data, size_t size,
 		*error_r = "no TAB";
 		return -1;
 	}
-	if (strncmp(line, COI_STATE_HAS_BLOCKED"\t",
-		    strlen(COI_STATE_HAS_BLOCKED) + 1) == 0) {
-		config->has_blocked = TRUE;
+	name = t_strdup_until(line, tab);
+	if (coi_config_parse_mark(config, name))
 		return 0;
-	}
-	field = coi_config_find_field(config, t_strdup_until(line, tab));
+	field = coi_config_find_field(config, name);
 	if (field == NULL)
 		return 0;
 	if (*field != NULL) {
@@ -251,4 +262,6 @@ void coi_config_format(const struct coi_config *config, string_t *dest)
 			       config->message_filter);
 	if (config->has_blocked)
 		str_append(dest, COI_STATE_HAS_BLOCKED"\tyes\n");
+	if (config->has_subscriptions)
+		str_append(dest, COI_STATE_HAS_SUBSCRIPTIONS"\tyes\n");
 }

@@ -30,6 +30,8 @@ struct coi_config {
 	/* The user may have blocked a contact; FALSE: certainly not. The
 	   server's own mark, no value of a client's. */
 	bool has_blocked;
+	/* The same for subscriptions of Web Push. */
+	bool has_subscriptions;
 };
 
 /* The key's name below COI_ENTRY_CONFIG: "enabled", "mailbox-root",

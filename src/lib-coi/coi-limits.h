@@ -159,6 +159,18 @@
 #define COI_PUSH_PORTS_MAX 16
 #define COI_SECRET_MIN_LEN 16
 
+/* Subscriptions that a user may be allowed: each costs every delivery. */
+#define COI_PUSH_SUBSCRIPTIONS_MAX 100
+
+/* Subscriptions that a user may try to make in an hour (W33), and bytes of the
+   list of the times when that was. */
+#define COI_PUSH_ATTEMPTS_MAX 10
+#define COI_PUSH_ATTEMPTS_SECS (60*60)
+#define COI_PUSH_ATTEMPTS_MAX_BYTES (COI_PUSH_ATTEMPTS_MAX * 24)
+
+/* Bytes of a VAPID key as it is stored. */
+#define COI_PUSH_KEY_VALUE_MAX_BYTES 512
+
 /* Bytes of whom to ask about our pushes, as the administrator sets it (W30). */
 #define COI_PUSH_SUBJECT_MAX_BYTES 255
 
@@ -196,6 +208,21 @@
 /* Bytes of an Authorization header: an endpoint's host and a subject, in
    base64, and a key and a signature. */
 #define COI_PUSH_AUTHORIZATION_MAX_BYTES 2048
+
+/* Seconds until a job is dropped, at least: some services take none without a
+   moment's delay. */
+#define COI_PUSH_DEADLINE_MIN_SECS 60
+
+/* Commands to the worker that a mail process keeps until they are answered. */
+#define COI_PUSH_UNANSWERED_MAX 256
+
+/* Milliseconds: from a lost connection to the worker to the next try, doubled
+   after each; without work until it is closed; and that a process waits for the
+   worker when it ends. */
+#define COI_PUSH_RECONNECT_MIN_MSECS 100
+#define COI_PUSH_RECONNECT_MAX_MSECS (30*1000)
+#define COI_PUSH_IDLE_MSECS (10*1000)
+#define COI_PUSH_WAIT_MSECS (2*1000)
 
 /* Bytes of a job's line: two bodies of 4096 in base64, and all the rest. */
 #define COI_PUSH_JOB_LINE_MAX_BYTES 16384

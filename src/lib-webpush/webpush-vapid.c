@@ -19,20 +19,6 @@
 /* As libcrypto writes it, in DER: 2 * (2 + 33) + 2 at most. */
 #define WEBPUSH_SIGNATURE_DER_MAX_BYTES 80
 
-bool webpush_vapid_subject_is_valid(const char *subject)
-{
-	size_t len = strlen(subject), prefix_len;
-
-	prefix_len = strlen("mailto:");
-	if (strncmp(subject, "mailto:", prefix_len) != 0) {
-		prefix_len = strlen("https://");
-		if (strncmp(subject, "https://", prefix_len) != 0)
-			return FALSE;
-	}
-	return len > prefix_len && len <= COI_PUSH_SUBJECT_MAX_BYTES &&
-		webpush_is_uri_text(subject);
-}
-
 static bool
 webpush_signature_from_der(const unsigned char *der, size_t size,
 			   unsigned char out[WEBPUSH_SIGNATURE_BYTES])

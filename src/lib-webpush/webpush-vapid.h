@@ -9,10 +9,6 @@
 /* Seconds for which a token is valid; W30 allows a day. */
 #define WEBPUSH_VAPID_LIFETIME_SECS (12*60*60)
 
-/* Whether the administrator may give it as whom to ask: a mailto: or https: URI
-   (RFC 8292 2.1) of at most COI_PUSH_SUBJECT_MAX_BYTES. */
-bool webpush_vapid_subject_is_valid(const char *subject);
-
 /* Appends the value of the Authorization header for pushes to `origin', which
    is that of webpush-endpoint.h. The signature is another one each time, since
    libcrypto takes random numbers for it. Returns 0, or -1 if libcrypto fails;

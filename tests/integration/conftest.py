@@ -10,6 +10,7 @@ from coitest.authority import Authority
 from coitest.dnsserver import DnsServer
 from coitest.judge import Judge
 from coitest.pushservice import PushService
+from push import SETTINGS, Worker
 
 LOG_TAIL = 60  # lines
 
@@ -67,6 +68,22 @@ def server(request):
             stack.callback(one.remove)
             stack.callback(one.check_log)
             stack.callback(one.stop)
+
+
+@pytest.fixture
+def push(server):
+    """Makes a server with push and a worker for it: (server, worker)."""
+    pairs = []
+
+    def make(worker=None, **options):
+        options["settings"] = SETTINGS | options.get("settings", {})
+        dovecot = server(**options)
+        pairs.append((dovecot, Worker(dovecot, **(worker or {}))))
+        return pairs[-1]
+    yield make
+    for dovecot, one in pairs:
+        dovecot.stop()  # its processes may still wait for answers
+        one.stop()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -35,9 +35,23 @@ BAD_VALUES = {
     "coi_idle_delay": {"no unit": b"5", "hours": b"10_hours", "negative": b"-1",
                        "just too long": b"501ms", "word": b"soon",
                        "fraction": b"0.5_secs"},
+    "coi_push_subject": {"no scheme": b"push@example.org", "http": b"http://example.org/",
+                         "bracket": b"mailto:<push@example.org>",
+                         "too long": b"mailto:" + b"x" * 249},
+    "coi_push_subscription_limit": {"zero": b"0", "many": b"101", "negative": b"-1",
+                                    "word": b"some"},
+    "coi_push_validation_timeout": {"no unit": b"5", "zero": b"0", "word": b"soon"},
+    "coi_push_ttl": {"no unit": b"5", "too long": b"29_days"},
+    "coi_push_content": {"word": b"all", "case": b"Chat"},
+    "coi_push_ports": {"zero": b"0", "word": b"any", "too high": b"65536", "empty": b""},
+    "coi_push_insecure": {"maybe": b"maybe"},
+    # they are not shown
+    "coi_secret": {"short": b"secret"},
+    "coi_secret_previous": {"short": b"previous"},
 }
 # Values that an error shows in other words.
-SHOWN = {b"10 hours": "36000000 msecs", b"10hours": "36000000 msecs", b"501ms": "501 msecs"}
+SHOWN = {b"10 hours": "36000000 msecs", b"10hours": "36000000 msecs", b"501ms": "501 msecs",
+         b"29 days": "2505600 secs", b"29days": "2505600 secs"}
 CASES = [(name, value) for name, values in BAD_VALUES.items() for value in values.values()]
 IDS = [f"{name}-{title}" for name, values in BAD_VALUES.items() for title in values]
 # What a Dovecot without us answers for any entry below vendor.dovecot/.

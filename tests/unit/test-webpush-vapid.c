@@ -158,47 +158,6 @@ START_TEST(test_many)
 }
 END_TEST
 
-static const struct {
-	const char *subject;
-	bool valid;
-} subject_tests[] = {
-	{ "mailto:push@example.com", TRUE },
-	{ "https://example.com/contact?x=1", TRUE },
-	{ "", FALSE },
-	{ "mailto:", FALSE },
-	{ "https://", FALSE },
-	{ "push@example.com", FALSE },
-	{ "http://example.com/", FALSE },
-	{ "MAILTO:push@example.com", FALSE },
-	{ "mailto:<push@example.com>", FALSE },
-	{ "mailto:push@example.com ", FALSE },
-	{ "mailto: push@example.com", FALSE },
-	{ "mailto:push@ex\xc3\xa4mple.com", FALSE },
-	{ "mailto:push\"@example.com", FALSE },
-	{ "mailto:push@example.com\n", FALSE },
-};
-
-START_TEST(test_subject)
-{
-	ck_assert_msg(webpush_vapid_subject_is_valid(
-			subject_tests[_i].subject) == subject_tests[_i].valid,
-		      "'%s'", subject_tests[_i].subject);
-}
-END_TEST
-
-START_TEST(test_subject_size)
-{
-	string_t *str = t_str_new(300);
-
-	str_append(str, "mailto:");
-	while (str_len(str) < COI_PUSH_SUBJECT_MAX_BYTES)
-		str_append_c(str, 'a');
-	ck_assert(webpush_vapid_subject_is_valid(str_c(str)));
-	str_append_c(str, 'a');
-	ck_assert(!webpush_vapid_subject_is_valid(str_c(str)));
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("webpush-vapid");
@@ -208,7 +167,5 @@ int main(void)
 	tcase_add_test(tcase, test_rfc8292);
 	tcase_add_test(tcase, test_lifetime);
 	tcase_add_test(tcase, test_many);
-	tcase_add_loop_test(tcase, test_subject, 0, N_ELEMENTS(subject_tests));
-	tcase_add_test(tcase, test_subject_size);
 	return unit_run(suite);
 }

@@ -1,0 +1,40 @@
+#ifndef COI_WEBPUSH_SEND_H
+#define COI_WEBPUSH_SEND_H
+
+#include "push-job.h"
+#include "webpush-key.h"
+#include "webpush-subscription.h"
+
+struct coi_user;
+
+/* One push to one subscription: encrypts and signs it, and hands it to the
+   worker. */
+
+struct coi_webpush_push {
+	/* The plaintext, and a smaller one for a service that finds it too
+	   large; NULL: there is none. */
+	const string_t *payload, *small_payload;
+	/* What undelivered pushes with the same name give way to the newest
+	   one; NULL: they do not. */
+	const char *chat;
+	enum push_job_urgency urgency;
+	unsigned int ttl_secs;
+	/* W17 */
+	bool validation;
+};
+
+/* `key' is the user's own. What goes wrong is logged. */
+void coi_webpush_send(struct coi_user *cuser, const struct webpush_key *key,
+		      const char *id,
+		      const struct webpush_subscription *subscription,
+		      const struct coi_webpush_push *push);
+
+/* Pushes the text that validates the subscription (W17). */
+void coi_webpush_send_validation(struct coi_user *cuser, const char *id,
+	const struct webpush_subscription *subscription);
+
+/* Where pushes may go. */
+void coi_webpush_get_policy(struct coi_user *cuser,
+			    struct webpush_endpoint_policy *policy_r);
+
+#endif

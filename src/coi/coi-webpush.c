@@ -1,0 +1,88 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "lib.h"
+#include "module-dir.h"
+#include "mail-storage-settings.h"
+#include "compat-module.h"
+#include "coi-store.h"
+#include "coi-user.h"
+#include "coi-webpush.h"
+
+#include <unistd.h>
+
+#define COI_WEBPUSH_PLUGIN_NAME "coi_push"
+#define COI_WEBPUSH_PLUGIN_FNAME "lib95_coi_push_plugin.so"
+
+static struct module *coi_webpush_modules;
+static const struct coi_webpush_vfuncs *coi_webpush;
+static bool coi_webpush_failed;
+
+bool coi_webpush_is_on(struct coi_user *cuser)
+{
+	return *cuser->set->coi_push_subject != '\0';
+}
+
+bool coi_webpush_is_available(struct coi_user *cuser)
+{
+	const char *path;
+
+	if (!coi_webpush_is_on(cuser) || coi_webpush_failed)
+		return FALSE;
+	/* to load it would cost each login what few of them need */
+	path = t_strconcat(cuser->user->set->mail_plugin_dir,
+			   "/"COI_WEBPUSH_PLUGIN_FNAME, NULL);
+	return coi_webpush != NULL || access(path, R_OK) == 0;
+}
+
+void coi_webpush_register(const struct coi_webpush_vfuncs *v)
+{
+	coi_webpush = v;
+}
+
+const struct coi_webpush_vfuncs *coi_webpush_get(struct coi_user *cuser)
+{
+	const char *error;
+
+	if (coi_webpush != NULL || coi_webpush_failed)
+		return coi_webpush;
+	if (compat_module_load(&coi_webpush_modules, cuser->user,
+			       COI_WEBPUSH_PLUGIN_NAME, &error) < 0) {
+		coi_webpush_failed = TRUE;
+		e_error(coi_user_get_event(cuser), "Push is off: Loading the "
+			"plugin "COI_WEBPUSH_PLUGIN_NAME" failed: %s", error);
+	}
+	return coi_webpush;
+}
+
+void coi_webpush_user_deinit(struct coi_user *cuser)
+{
+	if (coi_webpush != NULL)
+		coi_webpush->user_deinit(cuser);
+}
+
+int coi_webpush_check(struct coi_user *cuser, coi_contacts_problem_t *problem,
+		      void *context)
+{
+	const struct coi_webpush_vfuncs *v;
+	const char *error;
+	int ret;
+
+	if (!coi_webpush_is_on(cuser))
+		return 0;
+	ret = coi_store_exists(cuser->store, &error);
+	if (ret < 0) {
+		e_error(coi_user_get_event(cuser), "Checking failed: %s",
+			error);
+	}
+	if (ret <= 0)
+		return ret;
+	v = coi_webpush_get(cuser);
+	return v == NULL ? -1 : v->check(cuser, problem, context);
+}
+
+void coi_webpush_deinit(void)
+{
+	module_dir_unload(&coi_webpush_modules);
+	coi_webpush = NULL;
+	coi_webpush_failed = FALSE;
+}
