@@ -7,6 +7,7 @@
 #include "coi-webpush-gone.h"
 #include "coi-webpush-keys.h"
 #include "coi-webpush-plugin.h"
+#include "coi-webpush-ring.h"
 #include "coi-webpush-subscriptions.h"
 
 #include <sodium.h>
@@ -24,6 +25,7 @@ static const struct coi_webpush_vfuncs coi_webpush_vfuncs = {
 	.subscribed = coi_webpush_subscriptions_subscribed,
 	.cancel = coi_webpush_subscriptions_cancel,
 	.tidy = coi_webpush_subscriptions_tidy,
+	.ring = coi_webpush_ring,
 	.check = coi_webpush_check_user,
 	.user_deinit = coi_webpush_gone_abort,
 };

@@ -2,13 +2,16 @@
 
 #include "lib.h"
 #include "mail-deliver.h"
+#include "smtp-address.h"
 #include "mail-storage-private.h"
 #include "coi-contacts.h"
 #include "coi-decide.h"
 #include "coi-deliver.h"
 #include "coi-mailboxes.h"
 #include "coi-message.h"
+#include "coi-ring.h"
 #include "coi-user.h"
+#include "coi-webpush.h"
 
 /* Only lmtp and dovecot-lda link libdovecot-lda; in imap and doveadm these
    are NULL and never called. */
@@ -44,6 +47,8 @@ struct coi_delivery {
 	struct coi_decision decision;
 	/* NULL: it belongs to none */
 	const char *group_id;
+	/* the user may have subscriptions */
+	bool may_ring;
 };
 
 static void
@@ -67,9 +72,13 @@ coi_deliver_decide(struct coi_user *cuser, struct mail *src_mail,
 	struct coi_active active;
 	struct coi_message message;
 	const char *error;
+	int ret;
 
-	i_zero(input);
-	if (coi_user_get_active(cuser, &active) <= 0)
+	i_zero(delivery_r);
+	ret = coi_user_get_active(cuser, &active);
+	delivery_r->may_ring = active.has_subscriptions &&
+		coi_webpush_is_on(cuser);
+	if (ret <= 0)
 		return 0;
 	if (coi_message_read(src_mail, active.has_blocked ?
 			     COI_FIELDS_SENDER : 0, pool_datastack_create(),
@@ -375,6 +384,26 @@ coi_deliver_act(struct coi_user *cuser, struct mail_deliver_context *ctx,
 	return ret;
 }
 
+/* Mail of a blocked sender does not ring, wherever it goes. */
+static void
+coi_deliver_begin_ring(struct coi_user *cuser,
+		       struct mail_deliver_context *ctx,
+		       const struct coi_delivery *delivery)
+{
+	const struct coi_ring_delivery ring = {
+		.mail = ctx->src_mail,
+		.default_mailbox = ctx->rcpt_default_mailbox,
+		.recipient = ctx->rcpt_to == NULL ? NULL :
+			p_strdup(ctx->pool, smtp_address_encode(ctx->rcpt_to)),
+		.chat = delivery->decision.chat_keyword,
+		.group_id = delivery->decision.chat_keyword ?
+			delivery->group_id : NULL,
+	};
+
+	if (delivery->decision.reason != COI_REASON_BLOCKED)
+		coi_ring_begin(cuser, &ring);
+}
+
 static int
 coi_deliver_message(struct mail_deliver_context *ctx,
 		    struct mail_storage **storage_r)
@@ -396,8 +425,13 @@ coi_deliver_message(struct mail_deliver_context *ctx,
 						     delivery.group_id);
 		}
 	} T_END;
-	return ret == 0 ? coi_deliver_call_next(ctx, storage_r) :
+	if (delivery.may_ring)
+		coi_deliver_begin_ring(cuser, ctx, &delivery);
+	ret = ret == 0 ? coi_deliver_call_next(ctx, storage_r) :
 		coi_deliver_act(cuser, ctx, &delivery, storage_r);
+	if (cuser->ring != NULL)
+		coi_ring_end(cuser, ret > 0 || ctx->saved_mail);
+	return ret;
 }
 
 static int

@@ -8,6 +8,7 @@
 #include "mail-storage-private.h"
 #include "coi-contacts.h"
 #include "coi-message.h"
+#include "coi-ring.h"
 #include "coi-save.h"
 #include "coi-user.h"
 
@@ -35,6 +36,8 @@ struct coi_save_transaction {
 	   counted from 0 */
 	ARRAY(unsigned int) chat_saves;
 	ARRAY(struct coi_save_group_message) group_messages;
+	/* what a delivery has saved without \Seen: counted as above */
+	ARRAY(unsigned int) ring_saves;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(coi_save_module,
@@ -66,6 +69,59 @@ static struct coi_user *coi_save_get_user(struct mailbox *box)
 	return coi_user_get(box->storage->user);
 }
 
+static struct coi_save_transaction *
+coi_save_transaction_get(struct mailbox_transaction_context *t)
+{
+	struct coi_save_transaction *st = COI_SAVE_TRANS_CONTEXT(t);
+	pool_t pool;
+
+	if (st != NULL)
+		return st;
+	pool = pool_alloconly_create("coi save transaction", 512);
+	st = p_new(pool, struct coi_save_transaction, 1);
+	st->pool = pool;
+	p_array_init(&st->chat_saves, pool, 4);
+	p_array_init(&st->group_messages, pool, 1);
+	p_array_init(&st->ring_saves, pool, 1);
+	MODULE_CONTEXT_SET(t, coi_save_module, st);
+	return st;
+}
+
+/*
+ * Deliveries
+ */
+
+/* Without its UID nobody would find the message that rings; maildir gives none at
+   once unless it is asked to. */
+static void coi_save_remember_ring(struct mailbox_transaction_context *t)
+{
+	struct coi_save_transaction *st = coi_save_transaction_get(t);
+	unsigned int save_idx = t->save_count;
+
+	array_push_back(&st->ring_saves, &save_idx);
+	t->flags |= MAILBOX_TRANSACTION_FLAG_ASSIGN_UIDS;
+}
+
+/* Of several saves in one mailbox the last one counts. */
+static void
+coi_save_ring(struct coi_user *cuser, struct mailbox *box,
+	      const struct coi_save_transaction *st,
+	      const struct mail_transaction_commit_changes *changes)
+{
+	struct seq_range_iter iter;
+	unsigned int count = array_count(&st->ring_saves);
+	uint32_t uid = 0;
+
+	/* in what comes after the ring nothing rings */
+	if (count == 0 || cuser->ring == NULL)
+		return;
+	seq_range_array_iter_init(&iter, &changes->saved_uids);
+	if (!seq_range_array_iter_nth(&iter,
+			*array_idx(&st->ring_saves, count - 1), &uid))
+		uid = 0;
+	coi_ring_saved(cuser, box, changes->uid_validity, uid);
+}
+
 /* A delivery stores its message by this, from a raw mail or from what an
    earlier recipient got. */
 static int coi_save_copy(struct mail_save_context *ctx, struct mail *mail)
@@ -76,6 +132,9 @@ static int coi_save_copy(struct mail_save_context *ctx, struct mail *mail)
 
 	if (ctx->saving && cuser->delivering_chat)
 		coi_save_add_keyword(ctx);
+	if (ctx->saving && cuser->ring != NULL &&
+	    (ctx->data.flags & MAIL_SEEN) == 0)
+		coi_save_remember_ring(ctx->transaction);
 	if (sbox->super.copy(ctx, mail) < 0)
 		return -1;
 	cuser->delivery_stored = TRUE;
@@ -152,23 +211,6 @@ void coi_save_mail_allocated(struct mail *_mail)
 static bool coi_save_needs_second_transaction(struct mailbox *box)
 {
 	return strcmp(box->storage->name, "maildir") == 0;
-}
-
-static struct coi_save_transaction *
-coi_save_transaction_get(struct mailbox_transaction_context *t)
-{
-	struct coi_save_transaction *st = COI_SAVE_TRANS_CONTEXT(t);
-	pool_t pool;
-
-	if (st != NULL)
-		return st;
-	pool = pool_alloconly_create("coi save transaction", 512);
-	st = p_new(pool, struct coi_save_transaction, 1);
-	st->pool = pool;
-	p_array_init(&st->chat_saves, pool, 4);
-	p_array_init(&st->group_messages, pool, 1);
-	MODULE_CONTEXT_SET(t, coi_save_module, st);
-	return st;
 }
 
 static void coi_save_remember(struct mailbox_transaction_context *t)
@@ -267,6 +309,7 @@ coi_save_transaction_commit(struct mailbox_transaction_context *t,
 						    &changes_r->saved_uids);
 		}
 		coi_save_tell_groups(coi_save_get_user(box), st);
+		coi_save_ring(coi_save_get_user(box), box, st, changes_r);
 	}
 	coi_save_transaction_free(st);
 	return ret;
@@ -363,10 +406,12 @@ void coi_save_mailbox_allocated(struct mailbox *box)
 {
 	struct mail_namespace *ns = mailbox_get_namespace(box);
 	struct mailbox_vfuncs *v = box->vlast;
+	struct coi_user *cuser = coi_save_get_user(box);
 	union mailbox_module_context *sbox;
 
-	if (ns->type != MAIL_NAMESPACE_TYPE_PRIVATE ||
-	    coi_user_get_unless_idle(box->storage->user) == NULL)
+	if (ns->type != MAIL_NAMESPACE_TYPE_PRIVATE || cuser == NULL ||
+	    (cuser->ring == NULL &&
+	     coi_user_get_unless_idle(box->storage->user) == NULL))
 		return;
 	sbox = p_new(box->pool, union mailbox_module_context, 1);
 	sbox->super = *v;

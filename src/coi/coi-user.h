@@ -7,6 +7,7 @@
 #include "coi-mailboxes.h"
 #include "coi-settings.h"
 
+struct coi_ring_watch;
 struct coi_store;
 
 /* What the plugin keeps for one user of this process. It holds no copy of what
@@ -32,6 +33,8 @@ struct coi_user {
 	bool delivering_chat;
 	/* It was stored in a mailbox of the user's own namespaces. */
 	bool delivery_stored;
+	/* It may ring (coi-ring.h); NULL: it does not. */
+	struct coi_ring_watch *ring;
 	/* We create, rename or subscribe mailboxes ourselves: no command of a
 	   client (S31). */
 	bool own_mailbox_change;

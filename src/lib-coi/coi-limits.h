@@ -209,6 +209,15 @@
    base64, and a key and a signature. */
 #define COI_PUSH_AUTHORIZATION_MAX_BYTES 2048
 
+/* Bytes of a payload above which a smaller one goes with it: some push services
+   take less than RFC 8030 7.2 wants. */
+#define COI_PUSH_SMALL_MIN_BYTES 2048
+
+/* C10: bytes of decoded text in which mentions are looked for, and of a name in
+   one. */
+#define COI_MENTION_TEXT_MAX_BYTES (64*1024)
+#define COI_MENTION_NAME_MAX_BYTES 256
+
 /* Seconds until a job is dropped, at least: some services take none without a
    moment's delay. */
 #define COI_PUSH_DEADLINE_MIN_SECS 60

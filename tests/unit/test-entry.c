@@ -19,6 +19,14 @@ static const struct {
 	{ "coi/contacts/", "", COI_ENTRY_CONTACT },
 	{ "coi/contacts/../state", "../state", COI_ENTRY_CONTACT },
 	{ "coi/groups/a/b", "a/b", COI_ENTRY_GROUP },
+	{ "webpush/subscriptions/phone00001", "phone00001",
+	  COI_ENTRY_SUBSCRIPTION },
+	{ "webpush/subscriptions/phone00001/validate", "phone00001/validate",
+	  COI_ENTRY_SUBSCRIPTION },
+	{ "webpush/vapid", "vapid", COI_ENTRY_VAPID },
+	{ "webpush/vapid-raw", "vapid-raw", COI_ENTRY_VAPID },
+	{ "webpush/subscriptions", "subscriptions", COI_ENTRY_VAPID },
+	{ "webpush", NULL, 0 },
 	{ "coi/contacts", NULL, 0 },
 	{ "coi/contacts2/"HASH, NULL, 0 },
 	{ "coi/config/enabled", NULL, 0 },
@@ -70,12 +78,49 @@ START_TEST(test_hash)
 }
 END_TEST
 
+/* W9 */
+static const struct {
+	enum coi_entry_class class;
+	const char *id;
+	bool valid;
+} id_tests[] = {
+	{ COI_ENTRY_CONTACT, HASH, TRUE },
+	{ COI_ENTRY_GROUP, HASH, TRUE },
+	{ COI_ENTRY_GROUP, "phone00001", FALSE },
+	{ COI_ENTRY_SUBSCRIPTION, "phone00001", TRUE },
+	{ COI_ENTRY_SUBSCRIPTION, "0123456789abcdefghijklmnopqrstuvwxyz", TRUE },
+	{ COI_ENTRY_SUBSCRIPTION, "-_-_-_-_-_", TRUE },
+	{ COI_ENTRY_SUBSCRIPTION, "phone0001", FALSE },
+	{ COI_ENTRY_SUBSCRIPTION, "0123456789abcdefghijklmnopqrstuvwxyz_", FALSE },
+	{ COI_ENTRY_SUBSCRIPTION, "Phone00001", FALSE },
+	{ COI_ENTRY_SUBSCRIPTION, "phone.0001", FALSE },
+	{ COI_ENTRY_SUBSCRIPTION, "phone/0001", FALSE },
+	{ COI_ENTRY_SUBSCRIPTION, "../../../state", FALSE },
+	{ COI_ENTRY_SUBSCRIPTION, "", FALSE },
+	{ COI_ENTRY_VAPID, "vapid", TRUE },
+	{ COI_ENTRY_VAPID, "vapid-raw", FALSE },
+	{ COI_ENTRY_VAPID, "", FALSE },
+};
+
+START_TEST(test_id)
+{
+	ck_assert_msg(coi_entry_id_is_valid(id_tests[_i].class,
+					    id_tests[_i].id) ==
+		      id_tests[_i].valid, "%s", id_tests[_i].id);
+}
+END_TEST
+
 START_TEST(test_store)
 {
 	ck_assert_str_eq(coi_entry_store_key(COI_ENTRY_CONTACT, HASH),
 			 "contacts/74/"HASH);
 	ck_assert_str_eq(coi_entry_store_key(COI_ENTRY_GROUP, HASH),
 			 "groups/74/"HASH);
+	ck_assert_str_eq(coi_entry_store_key(COI_ENTRY_SUBSCRIPTION,
+					     "phone00001"),
+			 "subscriptions/ph/phone00001");
+	ck_assert_str_eq(coi_entry_store_key(COI_ENTRY_VAPID, "vapid"),
+			 "keys/va/vapid");
 	ck_assert_str_eq(coi_entry_store_dir(COI_ENTRY_CONTACT), "contacts");
 	ck_assert_str_eq(coi_entry_store_dir(COI_ENTRY_GROUP), "groups");
 	ck_assert_str_eq(coi_entry_class_name(COI_ENTRY_CONTACT),
@@ -91,10 +136,11 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("coi-entry");
-	TCase *tcase = unit_tcase_add(suite, "S7 C3: names of entries");
+	TCase *tcase = unit_tcase_add(suite, "S7 C3 W9: names of entries");
 
 	tcase_add_loop_test(tcase, test_find, 0, N_ELEMENTS(find_tests));
 	tcase_add_loop_test(tcase, test_hash, 0, N_ELEMENTS(hash_tests));
+	tcase_add_loop_test(tcase, test_id, 0, N_ELEMENTS(id_tests));
 	tcase_add_test(tcase, test_store);
 	return unit_run(suite);
 }

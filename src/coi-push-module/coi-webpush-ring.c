@@ -1,0 +1,173 @@
+/* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
+
+#include "lib.h"
+#include "array.h"
+#include "str.h"
+#include "mail-storage.h"
+#include "coi-limits.h"
+#include "coi-user.h"
+#include "coi-webpush-keys.h"
+#include "coi-webpush-message.h"
+#include "coi-webpush-quiet.h"
+#include "coi-webpush-ring.h"
+#include "coi-webpush-send.h"
+#include "coi-webpush-subscriptions.h"
+
+struct coi_webpush_target {
+	const char *id;
+	struct webpush_subscription subscription;
+};
+
+/* One message on its way to several subscriptions. */
+struct coi_webpush_ringing {
+	struct coi_user *cuser;
+	const struct coi_ring *ring;
+	pool_t pool;
+
+	ARRAY(struct coi_webpush_target) targets;
+	struct coi_webpush_message message;
+	struct webpush_payload payload;
+};
+
+static void
+coi_webpush_ringing_add(struct coi_user *cuser ATTR_UNUSED, const char *id,
+	const struct webpush_subscription *subscription, void *context)
+{
+	struct coi_webpush_ringing *ringing = context;
+	struct coi_webpush_target *target;
+
+	if (!webpush_subscription_wants(subscription, ringing->ring->chat))
+		return;
+	target = array_append_space(&ringing->targets);
+	target->id = p_strdup(ringing->pool, id);
+	target->subscription = *subscription;
+	/* the only string that is needed */
+	target->subscription.endpoint = p_strdup(ringing->pool,
+						 subscription->endpoint);
+}
+
+static enum webpush_payload_detail
+coi_webpush_ringing_detail(const struct coi_webpush_ringing *ringing)
+{
+	switch (ringing->cuser->set->parsed_push_content) {
+	case COI_PUSH_CONTENT_CHAT:
+		return ringing->ring->chat ? WEBPUSH_PAYLOAD_CONTENT :
+			WEBPUSH_PAYLOAD_HEADERS;
+	case COI_PUSH_CONTENT_YES:
+		return WEBPUSH_PAYLOAD_CONTENT;
+	case COI_PUSH_CONTENT_HEADERS:
+		return WEBPUSH_PAYLOAD_HEADERS;
+	case COI_PUSH_CONTENT_NO:
+		return WEBPUSH_PAYLOAD_IDS;
+	}
+	i_unreached();
+}
+
+static void
+coi_webpush_ringing_format(struct coi_webpush_ringing *ringing,
+			   string_t *payload)
+{
+	enum webpush_payload_detail detail =
+		coi_webpush_ringing_detail(ringing);
+	const struct coi_ring *ring = ringing->ring;
+	const char *error;
+
+	coi_webpush_message_get_headers(&ringing->message, &ringing->payload);
+	ringing->payload.uid = ring->uid;
+	ringing->payload.uid_validity = ring->uid_validity;
+	ringing->payload.folder = ring->folder;
+	ringing->payload.group_id = ring->group_id;
+	if (detail == WEBPUSH_PAYLOAD_CONTENT &&
+	    coi_webpush_message_get_content(&ringing->message,
+					    &ringing->payload, &error) < 0) {
+		e_error(coi_user_get_event(ringing->cuser),
+			"Pushing without the content of the message: %s",
+			error);
+	}
+	(void)webpush_payload_format(&ringing->payload, detail, payload);
+}
+
+/* What undelivered pushes of one chat are known by: they give way to its newest
+   one. Each mail is one by itself. */
+static const char *
+coi_webpush_ringing_chat(const struct coi_webpush_ringing *ringing)
+{
+	if (!ringing->ring->chat)
+		return NULL;
+	if (ringing->ring->group_id != NULL) {
+		return t_strconcat("group:", ringing->ring->group_id, NULL);
+	}
+	return ringing->message.from.count == 0 ? NULL :
+		t_strconcat("from:", ringing->message.from.list[0], NULL);
+}
+
+static void
+coi_webpush_ringing_send(struct coi_webpush_ringing *ringing,
+			 const struct webpush_key *key)
+{
+	string_t *payload = str_new(ringing->pool, 1024);
+	string_t *small_payload = str_new(ringing->pool, 256);
+	const struct coi_webpush_target *target;
+	struct coi_webpush_push push;
+
+	i_zero(&push);
+	coi_webpush_ringing_format(ringing, payload);
+	push.payload = payload;
+	if (str_len(payload) > COI_PUSH_SMALL_MIN_BYTES) {
+		/* the worker has no key to make one */
+		(void)webpush_payload_format(&ringing->payload,
+					     WEBPUSH_PAYLOAD_IDS,
+					     small_payload);
+		push.small_payload = small_payload;
+	}
+	push.chat = coi_webpush_ringing_chat(ringing);
+	push.urgency = ringing->ring->chat ? PUSH_JOB_URGENCY_HIGH :
+		PUSH_JOB_URGENCY_NORMAL;
+	push.ttl_secs = ringing->cuser->set->coi_push_ttl;
+	array_foreach(&ringing->targets, target) T_BEGIN {
+		coi_webpush_send(ringing->cuser, key, target->id,
+				 &target->subscription, &push);
+	} T_END;
+}
+
+static void coi_webpush_ringing_run(struct coi_webpush_ringing *ringing)
+{
+	struct coi_user *cuser = ringing->cuser;
+	struct webpush_key key;
+	const char *quiet, *error;
+
+	/* what could not be read is logged, and does not ring */
+	(void)coi_webpush_subscriptions_each(cuser, coi_webpush_ringing_add,
+					     ringing);
+	if (array_count(&ringing->targets) == 0)
+		return;
+	if (coi_webpush_message_read(ringing->ring->mail, ringing->pool,
+				     &ringing->message, &error) < 0) {
+		e_error(coi_user_get_event(cuser),
+			"No push: Reading the message's headers failed: %s",
+			error);
+		return;
+	}
+	quiet = coi_webpush_quiet(cuser, ringing->ring, &ringing->message);
+	if (quiet != NULL) {
+		e_debug(coi_user_get_event(cuser), "No push: %s", quiet);
+		return;
+	}
+	if (coi_webpush_keys_read(cuser, &key) <= 0)
+		return;
+	coi_webpush_ringing_send(ringing, &key);
+	webpush_key_wipe(&key);
+}
+
+void coi_webpush_ring(struct coi_user *cuser, const struct coi_ring *ring)
+{
+	struct coi_webpush_ringing ringing = {
+		.cuser = cuser,
+		.ring = ring,
+		.pool = pool_alloconly_create("coi webpush ring", 8192),
+	};
+
+	p_array_init(&ringing.targets, ringing.pool, 4);
+	coi_webpush_ringing_run(&ringing);
+	pool_unref(&ringing.pool);
+}
