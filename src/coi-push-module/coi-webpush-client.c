@@ -80,11 +80,11 @@ coi_webpush_log_dropped(struct coi_webpush_client *client,
 {
 	struct event_passthrough *e =
 		event_create_passthrough(client->event)->
-		set_name("coi_push_dropped")->
+		set_name("coi_push_lost")->
 		add_str("job", item->tag)->
 		add_str("reason", reason);
 
-	e_debug(e->event(), "Push %s is dropped: %s", item->tag, reason);
+	e_debug(e->event(), "Push %s is lost: %s", item->tag, reason);
 }
 
 static void

@@ -11,10 +11,11 @@ struct mailbox;
 /* COI's entries in the METADATA tree.
 
    Clients name them on mailbox "" below /private/vendor/vendor.dovecot/coi/ and
-   /private/vendor/vendor.dovecot/webpush/; Dovecot keeps server entries with INBOX. So the attribute functions of INBOX
-   are overridden, for our keys only: a value goes from the client through the
-   pure validator to the changes of its transaction (coi-changes.h). It does not
-   go to mail_attribute_dict, and needs neither that nor imap_metadata (S7). */
+   /private/vendor/vendor.dovecot/webpush/; Dovecot keeps server entries with
+   INBOX. So the attribute functions of INBOX are overridden, for our keys only: a
+   value goes from the client through the validator to the changes of its
+   transaction (coi-changes.h). It does not go to mail_attribute_dict, and needs
+   neither that nor imap_metadata (S7). */
 
 /* Hook: `box' was allocated. Does nothing but for INBOX of a COI user. */
 void coi_metadata_mailbox_allocated(struct mailbox *box);

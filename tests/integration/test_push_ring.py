@@ -209,7 +209,8 @@ def test_detail_mailbox(push):
     phone = subscribed(bob, worker)
     assert dovecot.lda("bob", mail("m"), "-m", "Work") == (0, "")
     assert phone.read(worker.pushes(1)[0])["folder"] == "Work"
-    assert dovecot.lda("bob", mail("j"), "-m", "Junk", "-o", "lda_mailbox_autocreate=yes") == (0, "")
+    bob.ok("CREATE Junk")
+    assert dovecot.lda("bob", mail("j"), "-m", "Junk") == (0, "")
     assert pushed(dovecot, worker, phone) == ["m"]
 
 

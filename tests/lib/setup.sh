@@ -18,12 +18,12 @@ coi_user=dovenull
 # shellcheck disable=SC2034 # used by those who source this
 coi_packages=(autoconf automake libtool make gcc libc6-dev pkg-config check
 	libc-ares-dev libcurl4-openssl-dev libidn2-dev libjansson-dev
-	libsqlite3-dev libssl-dev libunistring-dev
+	libsodium-dev libsqlite3-dev libssl-dev libunistring-dev
 	dovecot-dev dovecot-imapd dovecot-lmtpd dovecot-sieve
 	python3 python3-pytest python3-pytest-xdist)
 # What the tests of push need besides: they drive a push service and a judge.
 # shellcheck disable=SC2034
-coi_push_packages=(curl nodejs openssl python3-h2)
+coi_push_packages=(curl nodejs openssl python3-cryptography python3-h2)
 
 coi_work=
 coi_copy= # of the tree, in the root of another Debian

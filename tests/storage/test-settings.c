@@ -34,6 +34,18 @@ static const char *const good_settings[] = {
 	"coi_idle_delay=0",
 	"coi_idle_delay=100 msecs",
 	"coi_idle_delay=500 msecs",
+	"coi_push_subject=mailto:push@example.org",
+	"coi_push_subject=https://example.org/",
+	"coi_push_subscription_limit=1",
+	"coi_push_subscription_limit=100",
+	"coi_push_validation_timeout=1 secs",
+	"coi_push_ttl=0",
+	"coi_push_ttl=28 days",
+	"coi_push_content=no",
+	"coi_push_ports=443, 8443",
+	"coi_push_insecure=yes",
+	"coi_secret=1234567890123456",
+	"coi_secret_previous= 1234567890123456 ",
 };
 
 START_TEST(test_good)
@@ -94,6 +106,18 @@ static const struct {
 	{ "coi_idle_delay", "501 msecs" },
 	{ "coi_idle_delay", "3600000 msecs" },
 	{ "coi_idle_delay", "-1" },
+	{ "coi_push_subject", "push@example.org" },
+	{ "coi_push_subscription_limit", "0" },
+	{ "coi_push_subscription_limit", "101" },
+	{ "coi_push_validation_timeout", "0" },
+	{ "coi_push_ttl", "2505600 secs" },
+	{ "coi_push_content", "all" },
+	{ "coi_push_ports", "" },
+	{ "coi_push_ports", "65536" },
+	{ "coi_push_insecure", "maybe" },
+	{ "coi_secret", "secret" },
+	/* which are not shown, but stand in the names */
+	{ "coi_secret_previous", "previous" },
 };
 
 START_TEST(test_bad)
