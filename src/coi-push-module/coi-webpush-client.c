@@ -522,6 +522,8 @@ coi_webpush_client_run(struct coi_webpush_client *client, unsigned int msecs)
 		coi_webpush_client_disconnect(client);
 	io_loop_destroy(&ioloop);
 	io_loop_set_current(old_ioloop);
+	if (client->conn == NULL && old_ioloop != NULL)
+		coi_webpush_client_schedule(client);
 }
 
 void coi_webpush_client_wait(struct coi_webpush_ask *ask)

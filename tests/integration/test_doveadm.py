@@ -663,7 +663,8 @@ def test_export(server):
     """All that is kept, as objects."""
     dovecot = server()
     assert exported(dovecot) == {"user": "bob", "config": {"mailbox-root": "COI"},
-                                 "contacts": {}, "groups": {}}
+                                 "contacts": {}, "groups": {},
+                                 "subscriptions": {}}
     bob = enabled(dovecot, "bob")
     contact(dovecot, "block", JOHN_ADDRESS)
     contact(dovecot, "mute", "other@example.org")
@@ -748,7 +749,8 @@ def test_erase(server, driver):
     assert coi(dovecot, "erase", "-u", "bob") == ""
     assert not list(dovecot.home("bob").rglob("*dovecot-coi*"))
     assert exported(dovecot) == {"user": "bob", "config": {"mailbox-root": "COI"},
-                                 "contacts": {}, "groups": {}}
+                                 "contacts": {}, "groups": {},
+                                 "subscriptions": {}}
     assert status(dovecot) == ON | {"enabled": "no", "filter": "none"}
     assert not list(dovecot.home("bob").rglob("*dovecot-coi*"))
     bob = dovecot.imap("bob")
