@@ -213,9 +213,10 @@
    take less than RFC 8030 7.2 wants. */
 #define COI_PUSH_SMALL_MIN_BYTES 2048
 
-/* C10: bytes of decoded text in which mentions are looked for, and of a name in
-   one. */
+/* C10: bytes of decoded text in which mentions are looked for, how many of what
+   looks like one are read, and bytes of a name in one. */
 #define COI_MENTION_TEXT_MAX_BYTES (64*1024)
+#define COI_MENTIONS_MAX 1000
 #define COI_MENTION_NAME_MAX_BYTES 256
 
 /* Seconds until a job is dropped, at least: some services take none without a

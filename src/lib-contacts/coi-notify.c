@@ -53,10 +53,24 @@ static bool coi_mention_is_word(char c)
 /* Ends an address, unless it stands within quotes. */
 #define COI_MENTION_ADDRESS_ENDS " \t\r\n,;<>()[]\""
 
+/* As strcspn(), but looks at no more than `max' bytes and one: a text of nothing
+   but mentions would be read again and again. */
+static size_t
+coi_mention_span(const char *text, const char *ends, size_t max)
+{
+	size_t len = 0;
+
+	while (len <= max && text[len] != '\0' &&
+	       strchr(ends, text[len]) == NULL)
+		len++;
+	return len;
+}
+
 /* The address ends before white space and punctuation. */
 static size_t coi_mention_address_len(const char *text)
 {
-	size_t len = strcspn(text, COI_MENTION_ADDRESS_ENDS);
+	size_t len = coi_mention_span(text, COI_MENTION_ADDRESS_ENDS,
+				      COI_ADDRESS_MAX_BYTES);
 
 	while (len > 0 && strchr(".:!?'", text[len - 1]) != NULL)
 		len--;
@@ -70,11 +84,13 @@ static const char *coi_mention_skip_name(const char *text)
 	size_t len;
 
 	if (*text == '"') {
-		len = strcspn(++text, "\"\r\n");
+		len = coi_mention_span(++text, "\"\r\n",
+				       COI_MENTION_NAME_MAX_BYTES);
 		return len <= COI_MENTION_NAME_MAX_BYTES && text[len] == '"' &&
 			text[len + 1] == ':' ? text + len + 2 : NULL;
 	}
-	len = strcspn(text, ":@\" \t\r\n");
+	len = coi_mention_span(text, ":@\" \t\r\n",
+			       COI_MENTION_NAME_MAX_BYTES);
 	return len > 0 && len <= COI_MENTION_NAME_MAX_BYTES &&
 		text[len] == ':' ? text + len + 1 : NULL;
 }
@@ -97,12 +113,15 @@ coi_mention_at(const char *text, const char *const *addresses)
 bool coi_mention_in_plain(const char *text, const char *const *addresses)
 {
 	const char *p;
+	unsigned int count = 0;
 	bool found = FALSE;
 
-	for (p = strchr(text, '@'); p != NULL && !found;
+	for (p = strchr(text, '@');
+	     p != NULL && !found && count < COI_MENTIONS_MAX;
 	     p = strchr(p + 1, '@')) {
 		if (p > text && coi_mention_is_word(p[-1]))
 			continue;
+		count++;
 		T_BEGIN {
 			found = coi_mention_at(p + 1, addresses);
 		} T_END;
@@ -222,11 +241,14 @@ bool coi_mention_in_html(const char *text, const char *const *addresses)
 {
 	struct coi_mention_tag tag;
 	const char *p = text;
+	unsigned int count = 0;
 	bool found = FALSE;
 
-	while (!found && (p = strchr(p, '<')) != NULL) T_BEGIN {
+	while (!found && count < COI_MENTIONS_MAX &&
+	       (p = strchr(p, '<')) != NULL) T_BEGIN {
 		p++;
 		if ((*p == 'a' || *p == 'A') && coi_mention_is_space(p[1])) {
+			count++;
 			p = coi_mention_read_tag(p + 1, &tag);
 			found = tag.mention && tag.href != NULL &&
 				coi_mention_is_mailto(tag.href, addresses);

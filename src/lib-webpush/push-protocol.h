@@ -34,8 +34,8 @@
 	to the push service still gets there.
 		OK CANCEL
    QUEUE <user>
-	Which jobs wait? With an empty name: of all users, for root and the
-	owner of Dovecot's processes only (others: NO QUEUE <text>).
+	Which jobs wait? With an empty name: those of all users, for root and
+	the worker's own user only (others: NO QUEUE <text>).
 		JOB <job id> <user> <subscription id> <endpoint's host>
 		    <time queued> <time of the next attempt> <attempts>
 		    <deadline> <last status>

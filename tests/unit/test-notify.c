@@ -1,9 +1,11 @@
 /* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
 
 #include "lib.h"
+#include "str.h"
 #include "unit.h"
 #include "coi-contact.h"
 #include "coi-group.h"
+#include "coi-limits.h"
 #include "coi-notify.h"
 
 #define NOW 1800000000
@@ -158,6 +160,43 @@ START_TEST(test_html)
 }
 END_TEST
 
+/* A stranger chooses how long a delivery takes: with all of them looked at this
+   would take minutes. */
+START_TEST(test_many)
+{
+	string_t *str = t_str_new(COI_MENTION_TEXT_MAX_BYTES);
+
+	while (str_len(str) < COI_MENTION_TEXT_MAX_BYTES)
+		str_append(str, "@a:");
+	ck_assert(!coi_mention_in_plain(str_c(str), own));
+	str_truncate(str, 0);
+	while (str_len(str) < COI_MENTION_TEXT_MAX_BYTES)
+		str_append(str, "@\" ");
+	ck_assert(!coi_mention_in_plain(str_c(str), own));
+	str_truncate(str, 0);
+	while (str_len(str) < COI_MENTION_TEXT_MAX_BYTES)
+		str_append(str, "<a ");
+	ck_assert(!coi_mention_in_html(str_c(str), own));
+}
+END_TEST
+
+static bool test_after(unsigned int count)
+{
+	string_t *str = t_str_new(count * 3 + 4);
+
+	while (count-- > 0)
+		str_append(str, "@a ");
+	str_append(str, "@all");
+	return coi_mention_in_plain(str_c(str), own);
+}
+
+START_TEST(test_limit)
+{
+	ck_assert(test_after(COI_MENTIONS_MAX - 1));
+	ck_assert(!test_after(COI_MENTIONS_MAX));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("coi-notify");
@@ -168,5 +207,7 @@ int main(void)
 	tcase = unit_tcase_add(suite, "C10: mentions");
 	tcase_add_loop_test(tcase, test_plain, 0, N_ELEMENTS(plain_tests));
 	tcase_add_loop_test(tcase, test_html, 0, N_ELEMENTS(html_tests));
+	tcase_add_test(tcase, test_many);
+	tcase_add_test(tcase, test_limit);
 	return unit_run(suite);
 }
