@@ -1,16 +1,22 @@
 """Plays a chat on a private Dovecot; started by demo/run, which see."""
 
 import hashlib
+import json
 import os
 import pathlib
 import signal
 import sys
+import tempfile
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests" / "integration"))
 
 from coitest import Dovecot, Literal  # noqa: E402
+from coitest.authority import Authority  # noqa: E402
+from coitest.pushservice import PushService  # noqa: E402
+from coitest.worker import options  # noqa: E402
+from push import SETTINGS, SUBSCRIPTIONS, VAPID_RAW, Phone  # noqa: E402
 
 ENTRIES = "/private/vendor/vendor.dovecot/coi"
 CONFIG = f"{ENTRIES}/config"
@@ -21,6 +27,7 @@ BLOCKED = "Blocked"
 MALLORY = hashlib.sha3_256(b"mallory@example.net").hexdigest()
 GROUP_ID = "hiking-club-2026"
 GROUP = hashlib.sha3_256(GROUP_ID.encode()).hexdigest()
+SUBSCRIPTION = f"{SUBSCRIPTIONS}/bobs-phone-1"
 SHOW = "FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (FROM SUBJECT CHAT-VERSION)])"
 
 CHAT = b"""\
@@ -72,6 +79,20 @@ Who comes along?
 """ % GROUP_ID.encode()
 
 
+FROM_GROUP = b"""\
+From: Carol <carol@example.org>
+To: Bob <bob@example.org>, Alice <alice@example.org>
+Subject: Re: Hiking on Sunday
+Date: Thu, 01 Jan 2026 12:%02d:00 +0000
+Message-ID: <chat$group.%s.%d@example.org>
+Chat-Version: 1.0
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+
+%s
+"""
+
+
 class Transcript:
     """Prints protocol lines under a name, and notes when each came."""
     lock = threading.Lock()
@@ -104,7 +125,7 @@ def wake_up(dovecot, bob, message, what):
     return max(0.0, (told[0] - lmtp.last) * 1000)
 
 
-def play(dovecot):
+def play(dovecot, service):
     bob = dovecot.imap("bob", transcript=Transcript("bob"))
     scene("Bob switches COI on. His server makes the mailboxes.")
     bob.ok(f'SETMETADATA "" ({CONFIG}/message-filter "active")')
@@ -127,7 +148,7 @@ def play(dovecot):
     inbox = bob.ok(SHOW)
     contacts = play_contacts(dovecot, bob)
     groups = play_groups(dovecot, bob)
-    bob.ok("LOGOUT")
+    pushes = play_push(dovecot, bob, service)
     return verdict([
         (f"the chat is in {CHATS}, and only it", only(chats, b"Subject: Chat: Lunch?")),
         ("it carries $Chat", b"$Chat" in chats[0] if chats else False),
@@ -135,7 +156,7 @@ def play(dovecot):
         ("it carries no $Chat", b"$Chat" not in b"".join(inbox)),
         ("the mail did not disturb the chat", quiet),
         (f"IDLE told bob {msecs:.1f} ms after the delivery", True),
-        *contacts, *groups,
+        *contacts, *groups, *pushes,
     ])
 
 
@@ -186,6 +207,55 @@ def play_groups(dovecot, bob):
     ]
 
 
+def play_push(dovecot, bob, service):
+    phone = Phone(service.url("bobs-phone"))
+    scene("Bob's phone has a push service. Its app subscribes, with a public key of its own"
+          " and the key of Bob's server.")
+    bob.ok(f'GETMETADATA "" {VAPID_RAW}')
+    bob.ok(f'SETMETADATA "" ({SUBSCRIPTION} ', Literal(phone.subscription().encode()), ")")
+    scene("The server sends a text there. That the app can send it back proves that pushes"
+          " reach it.")
+    text = rings(service, phone, 1)["validation"]
+    bob.ok(f'SETMETADATA "" ({SUBSCRIPTION}/validate "{text}")')
+    bob.ok("LOGOUT")
+
+    scene("The app is closed. Alice writes again.")
+    dovecot.delivered("bob", CHAT.replace(b"demo1", b"demo2").replace(b"Lunch", b"Dinner"),
+                      transcript=Transcript("lmtp chat"))
+    notified = rings(service, phone, 2)
+
+    scene("Bob mutes the group but for those who mention him. Carol writes to it twice.")
+    tablet = dovecot.imap("bob", transcript=Transcript("bob's tablet"))
+    tablet.ok(f'SETMETADATA "" ({ENTRIES}/groups/{GROUP} ',
+              Literal(b'{"notify":"mentions"}'), ")")
+    tablet.ok("LOGOUT")
+    for number, line in enumerate([b"I bring cake.", b'And you, @"Bob":bob@example.org?'], 2):
+        dovecot.delivered("bob", FROM_GROUP % (number, GROUP_ID.encode(), number, line),
+                          transcript=Transcript("lmtp group"))
+    mentioned = rings(service, phone, 3)
+    return [
+        ("the phone shows who writes, and what", notified["from-name"] == "Alice" and
+         notified["subject"] == "Chat: Dinner?"),
+        ("where to find it", notified["folder"] == CHATS and notified["uid"] > 1),
+        ("a muted group rings for a mention, and for nothing else",
+         "@" in mentioned["content"] and len(service.received()) == 3),
+    ]
+
+
+def rings(service, phone, count):
+    """Prints the newest of so many pushes as the push service sees it, and as the
+    phone does; returns the latter."""
+    request = service.wait(count)[-1]
+    for name, value in (("", f"{request.method} {request.path}"), *request.headers,
+                        ("", f"{len(request.body)} bytes: {request.body[:24].hex()}...")):
+        if name.lower() in ("", "ttl", "urgency", "topic", "content-encoding",
+                            "webpush-validation"):
+            print(f"push service S: {name}{': ' * bool(name)}{value}")
+    payload = json.loads(phone.decrypt(request.body))
+    print("bob's phone shows:", json.dumps(payload, indent=2, ensure_ascii=False))
+    return payload
+
+
 def only(lines, text):
     fetched = [line for line in lines if b" FETCH " in line]
     return len(fetched) == 1 and text in fetched[0]
@@ -210,9 +280,17 @@ It keeps running until Ctrl-C. Any IMAP client can connect:
 
 
 def main():
-    dovecot = Dovecot().start()
+    with tempfile.TemporaryDirectory() as directory:
+        authority = Authority(pathlib.Path(directory))
+        with PushService(authority) as service:
+            return run(options(pathlib.Path(directory), authority), service)
+
+
+def run(worker, service):
+    """worker: what starts it, of coitest.config.Options."""
+    dovecot = Dovecot(**worker | {"settings": worker["settings"] | SETTINGS}).start()
     try:
-        worked = play(dovecot)
+        worked = play(dovecot, service)
         dovecot.check_log()
         if worked and "--keep" in sys.argv[1:]:
             keep(dovecot)
