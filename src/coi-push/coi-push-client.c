@@ -63,7 +63,6 @@ static void push_client_wait(struct push_client *client, const char *what)
 		DLLIST_PREPEND(&push_clients_waiting, client);
 	str_append(client->waiting, what);
 	str_append_c(client->waiting, '\n');
-	push_worker_wake(client->worker);
 }
 
 static int push_client_job(struct push_client *client, const char *const *args)
@@ -212,7 +211,8 @@ static int push_client_flush(struct push_client *client)
 static int push_client_queue(struct push_client *client,
 			     const char *const *args)
 {
-	if (client->uid != 0 && client->uid != geteuid()) {
+	if (*args[0] == '\0' &&
+	    client->uid != 0 && client->uid != geteuid()) {
 		push_client_refuse(client, PUSH_PROTOCOL_QUEUE,
 				   "not allowed to this user");
 		return 1;
@@ -256,6 +256,8 @@ push_client_input_args(struct connection *conn, const char *const *args)
 	struct push_client *client = (struct push_client *)conn;
 	int ret = push_client_run(client, args);
 
+	/* whatever has failed is to be mended too */
+	push_worker_wake(client->worker);
 	if (ret >= 0 && client->list_user == NULL &&
 	    o_stream_get_buffer_used_size(conn->output) +
 	    str_len(client->waiting) > COI_PUSH_CLIENT_OUTPUT_MAX_BYTES) {

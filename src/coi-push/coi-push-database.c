@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
 
 #include "lib.h"
+#include "coi-limits.h"
 #include "coi-push-database.h"
 
 #include <stdio.h>
@@ -26,7 +27,7 @@ struct push_statement {
 
 struct push_database {
 	sqlite3 *db;
-	char *dir, *path;
+	char *path;
 	unsigned int pages_max;
 	struct event *event;
 	struct push_statement statements[PUSH_QUERY_LAST_QUERY];
@@ -181,10 +182,41 @@ push_database_ask(struct push_database *db, const char *sql)
 	return value;
 }
 
+/* Returns FALSE if it is damaged. */
+static bool push_database_check(struct push_database *db, const char **error_r)
+{
+	const char *check;
+	struct stat st;
+
+	if (stat(db->path, &st) == 0 &&
+	    st.st_size > COI_PUSH_QUEUE_CHECK_MAX_BYTES)
+		return TRUE;
+	check = push_database_ask(db, "PRAGMA quick_check(1)");
+	if (check != NULL && strcmp(check, "ok") == 0)
+		return TRUE;
+	*error_r = t_strdup_printf("%s: %s", db->path, check == NULL ?
+		sqlite3_errmsg(db->db) : t_str_replace(check, '\n', ' '));
+	return FALSE;
+}
+
+/* Returns FALSE if it has the tables of another version, or another program. */
+static bool push_database_check_version(struct push_database *db,
+					const char **error_r)
+{
+	const char *version = push_database_ask(db, "PRAGMA user_version");
+
+	if (version != NULL &&
+	    strcmp(version, t_strdup_printf("%d", PUSH_DATABASE_VERSION)) == 0)
+		return TRUE;
+	*error_r = t_strdup_printf("%s: %s", db->path, version != NULL ?
+		"not a queue of this version" : sqlite3_errmsg(db->db));
+	return FALSE;
+}
+
 /* Returns 1 if it can be used, 0 if it is damaged, -1 if it cannot be opened. */
 static int push_database_prepare(struct push_database *db, const char **error_r)
 {
-	const char *version, *check;
+	const char *version;
 
 	if (push_database_exec(db, push_database_pragmas, error_r) < 0)
 		return -1;
@@ -196,21 +228,8 @@ static int push_database_prepare(struct push_database *db, const char **error_r)
 	if (version != NULL && strcmp(version, "0") == 0 &&
 	    push_database_exec(db, push_database_schema, error_r) < 0)
 		return -1;
-	version = push_database_ask(db, "PRAGMA user_version");
-	if (version == NULL ||
-	    strcmp(version, t_strdup_printf("%d", PUSH_DATABASE_VERSION)) != 0) {
-		*error_r = t_strdup_printf("%s: not a queue of this version",
-					   db->path);
-		return 0;
-	}
-	check = push_database_ask(db, "PRAGMA quick_check(1)");
-	if (check == NULL || strcmp(check, "ok") != 0) {
-		*error_r = t_strdup_printf("%s: %s", db->path, check != NULL ?
-			t_str_replace(check, '\n', ' ') :
-			sqlite3_errmsg(db->db));
-		return 0;
-	}
-	return 1;
+	return push_database_check_version(db, error_r) &&
+		push_database_check(db, error_r) ? 1 : 0;
 }
 
 static void push_database_close_file(struct push_database *db)
@@ -315,7 +334,6 @@ int push_database_open(const char *dir, unsigned int pages_max,
 	if (push_database_make_dir(dir, error_r) < 0)
 		return -1;
 	db = i_new(struct push_database, 1);
-	db->dir = i_strdup(dir);
 	db->path = i_strconcat(dir, "/"PUSH_DATABASE_NAME, NULL);
 	db->pages_max = pages_max;
 	db->event = event;
@@ -336,7 +354,6 @@ void push_database_close(struct push_database **_db)
 	*_db = NULL;
 	if (db->db != NULL)
 		push_database_close_file(db);
-	i_free(db->dir);
 	i_free(db->path);
 	i_free(db);
 }
@@ -416,15 +433,21 @@ void push_database_rollback(struct push_database *db)
 	db->failed = db->damaged;
 }
 
-void push_database_tidy(struct push_database *db)
+bool push_database_tidy(struct push_database *db)
 {
+	const char *left;
+
 	i_assert(!db->begun);
 
 	/* the journal still has what was deleted */
-	(void)push_database_command(db, "PRAGMA incremental_vacuum(2000)");
-	(void)push_database_command(db, "PRAGMA wal_checkpoint(TRUNCATE)");
-	if (db->db != NULL)
-		(void)sqlite3_db_release_memory(db->db);
+	if (push_database_command(db, t_strdup_printf(
+			"PRAGMA incremental_vacuum(%d)",
+			COI_PUSH_QUEUE_TIDY_PAGES)) < 0 ||
+	    push_database_command(db, "PRAGMA wal_checkpoint(TRUNCATE)") < 0)
+		return FALSE;
+	(void)sqlite3_db_release_memory(db->db);
+	left = push_database_ask(db, "PRAGMA freelist_count");
+	return left != NULL && strcmp(left, "0") != 0;
 }
 
 struct push_statement *

@@ -65,8 +65,8 @@ bool push_database_has_begun(const struct push_database *db);
 /* Returns 0 if all is on the disk, or -1 with all of the transaction lost. */
 int push_database_commit(struct push_database *db);
 void push_database_rollback(struct push_database *db);
-/* Gives memory and disk back. */
-void push_database_tidy(struct push_database *db);
+/* Gives memory and disk back. Returns TRUE if there is more to give back. */
+bool push_database_tidy(struct push_database *db);
 
 /* A statement is one of those above; it is in use until it has ended. */
 struct push_statement *

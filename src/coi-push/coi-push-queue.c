@@ -707,7 +707,7 @@ int push_queue_commit(struct push_queue *queue)
 	return ret;
 }
 
-void push_queue_tidy(struct push_queue *queue)
+bool push_queue_tidy(struct push_queue *queue)
 {
-	push_database_tidy(queue->db);
+	return push_database_tidy(queue->db);
 }

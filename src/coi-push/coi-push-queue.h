@@ -120,7 +120,8 @@ int push_queue_commit(struct push_queue *queue);
 /* What has become of jobs could not be written yet: none should be sent, and
    push_queue_commit() be called again. */
 bool push_queue_is_stalled(struct push_queue *queue);
-/* There is nothing to do: gives memory and disk back. */
-void push_queue_tidy(struct push_queue *queue);
+/* There is nothing to do: gives memory and disk back. Returns TRUE if there is
+   more to give back. */
+bool push_queue_tidy(struct push_queue *queue);
 
 #endif

@@ -343,13 +343,6 @@ uint64_t push_lane_get_key(const struct push_lane *lane)
 	return lane->key;
 }
 
-bool push_lane_is_paused(const struct push_lane *lane,
-			 unsigned int *failures_r)
-{
-	*failures_r = lane->origin->failures;
-	return lane->origin->pause_end != 0;
-}
-
 static void push_user_release(struct push_schedule *schedule,
 			      struct push_user *user)
 {

@@ -55,9 +55,6 @@ void push_schedule_add(struct push_schedule *schedule, uint64_t key,
 struct push_lane *push_schedule_next(struct push_schedule *schedule,
 				     int64_t now);
 uint64_t push_lane_get_key(const struct push_lane *lane);
-/* Whether the lane's origin pauses, with how many failures in a row. */
-bool push_lane_is_paused(const struct push_lane *lane,
-			 unsigned int *failures_r);
 
 /* The active lane is not any more. `due' is when the job that is the first one
    now is due. `random' is any number. Returns TRUE if the origin has begun to
@@ -73,6 +70,7 @@ void push_schedule_remove(struct push_schedule *schedule,
 /* Milliseconds after which push_schedule_next() may return something. -1: not
    before something else happens. */
 int64_t push_schedule_get_wait(struct push_schedule *schedule, int64_t now);
+/* For tests. */
 unsigned int push_schedule_count_lanes(const struct push_schedule *schedule);
 unsigned int push_schedule_count_active(const struct push_schedule *schedule);
 

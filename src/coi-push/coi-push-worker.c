@@ -22,9 +22,6 @@
 #define PUSH_QUEUE_PAGES_PER_JOB 8
 #define PUSH_QUEUE_PAGES_MIN 4096
 
-/* Milliseconds without anything to do after which memory is given back. */
-#define PUSH_WORKER_TIDY_MSECS 5000
-
 /* The first field of a job that is not what it is: see push-job.c. */
 #define PUSH_JOB_ID_FIELD 1
 
@@ -119,8 +116,14 @@ static void push_worker_know_lane(const struct push_queue_job *job,
 
 static void push_worker_expire(struct push_worker *worker)
 {
-	(void)push_queue_expire(worker->queue, ioloop_time);
+	unsigned int msecs = COI_PUSH_QUEUE_EXPIRE_MSECS;
+
+	if (push_queue_expire(worker->queue, ioloop_time))
+		msecs = COI_PUSH_QUEUE_EXPIRE_MORE_MSECS;
 	push_worker_wake(worker);
+	timeout_remove(&worker->to_expire);
+	worker->to_expire = timeout_add_short(msecs, push_worker_expire,
+					      worker);
 }
 
 static int
@@ -185,9 +188,7 @@ int push_worker_init(const struct coi_push_settings *set, struct event *event,
 		push_worker_deinit(&worker);
 		return -1;
 	}
-	worker->to_expire = timeout_add(COI_PUSH_QUEUE_EXPIRE_SECS * 1000,
-					push_worker_expire, worker);
-	push_worker_wake(worker);
+	push_worker_expire(worker);
 	*worker_r = worker;
 	return 0;
 }
@@ -269,7 +270,6 @@ int push_worker_add(struct push_worker *worker, const char *line, uid_t uid,
 		*error_r = "its deadline has passed";
 		return -1;
 	}
-	push_worker_wake(worker);
 	if (push_queue_add(worker->queue, &job, &endpoint, line, deadline, uid,
 			   ioloop_time, error_r) <= 0)
 		return -1;
@@ -314,7 +314,7 @@ static const char *push_outcome_drop_reason(const struct push_outcome *outcome)
 	if (status >= 300 && status < 500 && status != 429)
 		return t_strdup_printf("the push service refuses it: status %u",
 				       status);
-	return "it can not be sent again before its deadline";
+	return "it cannot be sent again before its deadline";
 }
 
 static enum webpush_verdict
@@ -518,9 +518,15 @@ push_worker_send_lane(struct push_worker *worker, struct push_lane *lane)
 
 static void push_worker_tidy(struct push_worker *worker)
 {
+	bool more = FALSE;
+
 	timeout_remove(&worker->to_tidy);
 	if (!push_queue_is_changed(worker->queue))
-		push_queue_tidy(worker->queue);
+		more = push_queue_tidy(worker->queue);
+	if (more) {
+		worker->to_tidy = timeout_add(COI_PUSH_QUEUE_TIDY_MSECS,
+					      push_worker_tidy, worker);
+	}
 }
 
 static void push_worker_waited(struct push_worker *worker)
@@ -554,7 +560,7 @@ static void push_worker_turn(struct push_worker *worker)
 	if (push_queue_is_changed(worker->queue)) {
 		push_worker_commit(worker);
 		timeout_remove(&worker->to_tidy);
-		worker->to_tidy = timeout_add(PUSH_WORKER_TIDY_MSECS,
+		worker->to_tidy = timeout_add(COI_PUSH_QUEUE_TIDY_MSECS,
 					      push_worker_tidy, worker);
 	}
 	if (!push_queue_is_stalled(worker->queue)) {

@@ -46,6 +46,8 @@ int main(int argc, char *argv[])
 	restrict_access_by_env(RESTRICT_ACCESS_FLAG_ALLOW_ROOT, NULL);
 	restrict_access_allow_coredumps(TRUE);
 	master_service_set_idle_die_callback(master_service, coi_push_may_die);
+	/* The next one, after a reload, needs the queue; clients come back. */
+	master_service_set_die_with_master(master_service, TRUE);
 	/* a limit of the file's size is an error of the queue */
 	lib_signals_ignore(SIGXFSZ, TRUE);
 	umask(0077);

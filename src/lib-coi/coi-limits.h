@@ -273,10 +273,8 @@
    status and Retry-After is of use. */
 #define COI_PUSH_ANSWER_MAX_BYTES 16384
 
-/* Seconds in which a connection to a push service has to be made, and in which
-   an answer that has begun must bring a byte a second. */
+/* Seconds in which a connection to a push service has to be made. */
 #define COI_PUSH_CONNECT_TIMEOUT_SECS 10
-#define COI_PUSH_LOW_SPEED_SECS 10
 
 /* Seconds for which an address is believed in: what its DNS says, but within
    these. And for which a failure is not asked about again. */
@@ -293,10 +291,22 @@
 /* Jobs that are added to the worker's queue, or expire, in one transaction. */
 #define COI_PUSH_QUEUE_BATCH_MAX 500
 
-/* Seconds until a queue that cannot be written is tried again, and between two
-   looks for jobs whose time is over. */
+/* Seconds until a queue that cannot be written is tried again. */
 #define COI_PUSH_QUEUE_RETRY_SECS 1
-#define COI_PUSH_QUEUE_EXPIRE_SECS 60
+
+/* Milliseconds between two looks for jobs whose time is over, and as long as
+   there are more. */
+#define COI_PUSH_QUEUE_EXPIRE_MSECS (60*1000)
+#define COI_PUSH_QUEUE_EXPIRE_MORE_MSECS 20
+
+/* Milliseconds without a change after which a queue is made smaller, and pages of
+   it that are given back at once. */
+#define COI_PUSH_QUEUE_TIDY_MSECS 5000
+#define COI_PUSH_QUEUE_TIDY_PAGES 2000
+
+/* Bytes of a queue that is checked before it is used. Dovecot does not wait long
+   for a service to start; damage in a larger one is found when it is met. */
+#define COI_PUSH_QUEUE_CHECK_MAX_BYTES (64*1024*1024)
 
 /* Bytes that are read of a client of the worker at once. More than a line, since
    what comes together is written together. */

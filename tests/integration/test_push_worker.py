@@ -15,8 +15,9 @@ import pytest
 
 from coitest import wait_until
 from coitest.authority import Authority
-from coitest.dnsserver import NXDOMAIN, SERVFAIL, SILENCE, DnsServer
+from coitest.dnsserver import NXDOMAIN, SERVFAIL, SILENCE
 from coitest.pushservice import Answer, PushService
+from coitest.vectors import endpoints
 from coitest.worker import Client, Job, jobs, options
 
 
@@ -236,7 +237,7 @@ class TestVerdict:
         server, client = worker()
         service.answer("a", Answer(503))
         client.push(Job(service.url("a"), deadline=int(time.time()) + 3))
-        server.wait_log("dropped after 1 attempts: it can not be sent again before its deadline")
+        server.wait_log("dropped after 1 attempts: it cannot be sent again before its deadline")
         client.wait_empty()
 
     def test_deadline_setting(self, service, worker):
@@ -244,7 +245,7 @@ class TestVerdict:
         server, client = worker(deadline="2 secs")
         service.answer("a", Answer(503))
         client.push(Job(service.url("a")))
-        server.wait_log("dropped after 1 attempts: it can not be sent again before its deadline")
+        server.wait_log("dropped after 1 attempts: it cannot be sent again before its deadline")
 
     def test_private(self, service, worker):
         """W39: neither endpoint nor key stand in the log above debug level."""
@@ -332,7 +333,7 @@ class TestFaults:
     def test_body(self, worker, authority, http2, answer):
         """The status is there: what follows is of no interest, and costs others
         nothing."""
-        _, client = worker()
+        server, client = worker()
         with PushService(authority, http2=http2) as service:
             service.answer("a", *[answer] * 3, Answer())
             client.push(*jobs(service.url("a"), 20),
@@ -341,6 +342,8 @@ class TestFaults:
             service.wait(20, "a", bound=30)
             client.wait_empty()
             assert len({request.body for request in service.received("a")}) == 20
+        if not answer.drip_secs:
+            assert server.log_text().count("done: the answer is too long") == 3
 
     def test_kept_connection(self, any_service, worker):
         """One that has died is made anew."""
@@ -423,6 +426,24 @@ class TestQueue:
         one.start()
         first, second = service.wait(2, "a")
         assert second.at - first.at > 3.9  # the queue knows seconds only
+
+    def test_reload(self, service, worker):
+        """The old worker does not wait for its clients: the new one needs the
+        queue."""
+        server, client = worker()
+        held = Answer(held=True)
+        service.answer("a", held, Answer())
+        client.push(Job(service.url("a")))
+        service.wait(1, "a")
+        pid, = server.processes("coi-push")
+        server.doveadm("reload")
+        wait_until(lambda: server.processes("coi-push") not in ([], [pid]), "another worker")
+        assert client.read() is None
+        with Client(server) as again:
+            again.push(Job(service.url("b")))
+            service.wait(1, "b")
+            again.wait_empty()
+        assert len(service.received("a")) == 2
 
     def test_kill_often(self, service, worker):
         """Killed at random moments: all that was taken arrives, and hardly any
@@ -557,7 +578,8 @@ class TestQueue:
         _, client = worker()
         held = Answer(held=True)
         service.answer("a", held, Answer())
-        client.push(*jobs(service.url("a"), 3), *jobs(service.url("b"), 2, subscription="other-one-1"))
+        client.push(*jobs(service.url("a"), 3),
+                    *jobs(service.url("b"), 2, subscription="other-one-1"))
         service.wait(2, "b")
         service.wait(1, "a")
         assert client.command("CANCEL", "alice", "subscription-1") == [["OK", "CANCEL"]]
@@ -687,37 +709,8 @@ class TestClient:
         assert ends[1] - ends[0] == 1001
 
 
-# W36: nothing of this may be connected to. PORT is that of a service here.
-BAD_URLS = [
-    "http://push.example.net:PORT/",
-    "https://127.0.0.1:PORT/", "https://127.1:PORT/", "https://2130706433:PORT/",
-    "https://0x7f000001:PORT/", "https://0x7f.1:PORT/", "https://017700000001:PORT/",
-    "https://[::1]:PORT/", "https://[::ffff:127.0.0.1]:PORT/", "https://[64:ff9b::7f00:1]:PORT/",
-    "https://[2002:7f00:1::]:PORT/", "https://localhost:PORT/", "https://a.localhost:PORT/",
-    "https://a.internal:PORT/", "https://push.example.net:PORT@127.0.0.1:PORT/",
-    "https://push.example.net/", "https://push.example.net:22/", "https://169.254.169.254:PORT/",
-    "https://10.0.0.1:PORT/", "https://100.64.0.1:PORT/", "https://[fe80::1%25lo]:PORT/",
-    "https://push.example.net:PORT/#f", "https://push%2eexample.net:PORT/",
-]
-
-BAD_ADDRESSES = [
-    ["127.0.0.1"], ["127.8.9.10"], ["0.0.0.0"], ["::1"], ["::"], ["::ffff:127.0.0.1"],
-    ["64:ff9b::7f00:1"], ["2002:7f00:1::1"], ["fe80::1"], ["fd00::1"], ["10.1.2.3"],
-    ["172.16.0.1"], ["192.168.1.1"], ["100.64.1.1"], ["169.254.169.254"], ["168.63.129.16"],
-    ["224.0.0.1"], ["255.255.255.255"],
-    # one good one among them does not help
-    ["93.184.215.14", "127.0.0.1"], ["2606:4700::1111", "127.0.0.1"],
-    ["93.184.215.14", "::1"],
-]
-
-
 class TestSsrf:
-    """W36: with coi_push_insecure = no."""
-
-    @pytest.fixture
-    def dns(self):
-        with DnsServer() as dns:
-            yield dns
+    """W36: with coi_push_insecure = no, all of tests/vectors/webpush-endpoints."""
 
     @pytest.fixture
     def trap(self, authority):
@@ -727,46 +720,78 @@ class TestSsrf:
             assert trap.connections == 0
 
     @pytest.fixture
-    def secure(self, worker, dns, trap):
+    def secure(self, trap, dns, worker):
         return worker(insecure="no", dns_servers=f"127.0.0.1:{dns.port}",
                       ports=f"443 {trap.port}")
 
+    def dropped(self, server, client, many):
+        client.wait_empty()
+        log = server.log_text()
+        for job in many:
+            assert f"Job {job.id} of user {job.user}, subscription {job.subscription}: dropped " \
+                "after 1 attempts: one of its addresses is not allowed: " in log, job
+
     def test_urls(self, secure, trap):
         _, client = secure
-        many = [Job(url.replace("PORT", str(trap.port))) for url in BAD_URLS
-                if url not in ("https://push.example.net/",)]
+        urls = endpoints("url") + [
+            f"https://{host}:{trap.port}/" for host in ("127.0.0.1", "[::1]", "localhost")]
+        many = [Job(url) for url in urls]
         answers = client.try_push(*many)
-        for job in many:
-            assert answers[job.id] and "endpoint" in answers[job.id], job.endpoint
+        assert [job.endpoint for job in many if not answers[job.id]] == []
         assert client.queue() == {}
 
     def test_addresses(self, secure, dns, trap):
-        """A name that leads there."""
+        """A name that leads there, if only among others, or by another name."""
         server, client = secure
-        for number, addresses in enumerate(BAD_ADDRESSES):
+        lists = [[address] for address in endpoints("address")] + endpoints("name")
+        for number, addresses in enumerate(lists):
             dns.answer(f"a{number}.example.net", addresses)
-            dns.answer(f"c{number}.example.net", f"a{number}.example.net")
-        many = [Job(trap.url(host=f"{kind}{number}.example.net"), user=f"user{number}")
-                for number in range(len(BAD_ADDRESSES)) for kind in "ac"]
+        for number, addresses in enumerate(endpoints("alias")):
+            dns.answer(f"c{number}.example.net", f"d{number}.example.net")
+            dns.answer(f"d{number}.example.net", addresses)
+        names = [f"a{number}" for number in range(len(lists))] + \
+            [f"c{number}" for number in range(len(endpoints("alias")))]
+        many = [Job(trap.url(host=f"{name}.example.net"), user=f"user{name}") for name in names]
+        assert len(many) > 80
         client.push(*many)
-        client.wait_empty()
-        for job in many:
-            server.wait_log(f"Info: Job {job.id} .* dropped after 1 attempts: "
-                            "one of its addresses is not allowed: ")
+        self.dropped(server, client, many)
 
     def test_rebinding(self, secure, dns, trap):
         """A name that was good when it was looked at is not asked about again for
         the connection. 2d00::/8 belongs to nobody yet."""
         server, client = secure
         server.allow_error("coi-push.* killed with signal 9")
-        dns.answer("push.example.net", ["2d00::1"], ["127.0.0.1"])
-        job = Job(trap.url())
-        client.push(job)
-        wait_until(lambda: client.queue()[job.id]["attempts"] == "1", "a failure")
-        assert dns.asked("push.example.net", "A") == 1
+        many = []
+        for number, (_, addresses) in enumerate(endpoints("rebind")):
+            dns.answer(f"a{number}.example.net", ["2d00::1"], addresses)
+            many.append(Job(trap.url(host=f"a{number}.example.net"), user=f"user{number}"))
+        client.push(*many)
+        wait_until(lambda: {row["attempts"] for row in client.queue().values()} == {"1"},
+                   "failures")
+        for number in range(len(many)):
+            assert dns.asked(f"a{number}.example.net", "A") == 1
         kill(server)
-        server.wait_log(f"Job {job.id} .* dropped .*: one of its addresses is not allowed")
-        assert dns.asked("push.example.net", "A") == 2
+        with Client(server) as again:
+            again.wait_empty()
+        log = server.log_text()
+        for job in many:
+            assert f"Job {job.id} of user {job.user}, subscription {job.subscription}: dropped " \
+                "after 2 attempts: one of its addresses is not allowed: " in log, job
+
+    def test_redirects(self, service, worker):
+        """Nobody is sent elsewhere."""
+        server, client = worker()
+        many = []
+        for number, url in enumerate(endpoints("redirect")):
+            for status in (301, 307):
+                name = f"{number}-{status}"
+                service.answer(name, Answer(status, {"Location": url}))
+                many.append(Job(service.url(name), user=f"user{name}"))
+        client.push(*many)
+        client.wait_empty()
+        assert sorted(request.url for request in service.received()) == \
+            sorted(job.endpoint for job in many)
+        assert server.log_text().count("the push service refuses it: status 30") == len(many)
 
     @pytest.mark.parametrize("answer", [NXDOMAIN, SERVFAIL, SILENCE, []],
                              ids=["nxdomain", "servfail", "silence", "empty"])
@@ -788,7 +813,7 @@ class TestSsrf:
         wait_until(lambda: client.queue()[job.id]["attempts"] == "1", "a failure")
         assert {name for name, _, _ in dns.queries} == {"push.example.net"}
 
-    def test_pinned(self, worker, authority, dns):
+    def test_pinned(self, authority, dns, worker):
         """The name goes to the service, the address comes from the DNS, which is
         asked once for many pushes."""
         _, client = worker(dns_servers=f"127.0.0.1:{dns.port}")
@@ -800,9 +825,9 @@ class TestSsrf:
         assert dns.asked("push.example.net", "A") == 2  # UDP and TCP
 
 
-def test_proxy(server, authority, tmp_path):
+def test_proxy(server, authority, dns, tmp_path):
     """The proxy finds the way; the worker asks no DNS."""
-    with socket.create_server(("127.0.0.1", 0)) as proxy, DnsServer() as dns:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
         port = proxy.getsockname()[1]
         one = server(**options(tmp_path, authority, insecure="no",
                                proxy_url=f"http://127.0.0.1:{port}",

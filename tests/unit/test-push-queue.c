@@ -4,6 +4,7 @@
 #include "array.h"
 #include "lib-event.h"
 #include "str.h"
+#include "strnum.h"
 #include "unlink-directory.h"
 #include "unit.h"
 #include "coi-limits.h"
@@ -392,7 +393,10 @@ END_TEST
 
 static void on_job(const struct push_queue_job *job, void *context)
 {
-	str_printfa(context, "%d ", atoi(job->id + 4));
+	unsigned int number;
+
+	ck_assert_int_eq(str_to_uint(job->id + strlen("job-"), &number), 0);
+	str_printfa(context, "%u ", number);
 }
 
 START_TEST(test_list)
@@ -536,7 +540,7 @@ START_TEST(test_damaged)
 			i / 50), SUBSCRIPTION, URL, FALSE), 1, NOW + 100), 1);
 	}
 	ck_assert_int_eq(push_queue_commit(queue), 0);
-	push_queue_tidy(queue);
+	(void)push_queue_tidy(queue);
 	damage("queue.sqlite");
 	for (i = 0; i < 16 && ret >= 0; i++) {
 		ret = push_queue_first(queue, lane_of(t_strdup_printf("user%u",

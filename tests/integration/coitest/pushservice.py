@@ -187,6 +187,8 @@ class PushService:
 
     async def _meet(self, sock, number, what):
         sock.setblocking(False)
+        # asyncio does it by itself for its own listeners only
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             if what == "serve":
                 await self._serve(sock, number)
