@@ -183,7 +183,8 @@ class PushService:
             self.connections += 1
             task = self._background.spawn(self._meet(sock, self.connections, self.on_connect))
             self._connected[task] = sock
-            task.add_done_callback(self._connected.pop)
+            # also one that is ended before it has begun
+            task.add_done_callback(lambda task: self._connected.pop(task).close())
 
     async def _meet(self, sock, number, what):
         sock.setblocking(False)
