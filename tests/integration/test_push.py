@@ -16,13 +16,19 @@ ID = "bobs-phone-1"
 
 
 @pytest.fixture
-def make(server, authority, tmp_path):
-    """Makes a server with push and its worker."""
+def make(server, push_service, authority, tmp_path):
+    """Makes a server with push and its worker. It ends before the push service,
+    to which the worker still connects."""
+    servers = []
+
     def make(**options):
         mine = worker.options(tmp_path, authority)
         mine["settings"] |= SETTINGS | options.pop("settings", {})
-        return server(**mine, **options)
-    return make
+        servers.append(server(**mine, **options))
+        return servers[-1]
+    yield make
+    for one in servers:
+        one.stop()
 
 
 class Device:

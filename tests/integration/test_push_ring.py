@@ -193,7 +193,7 @@ def test_sieve_in_all_formats(push, driver, way):
     bob = dovecot.imap("bob")
     bob.ok("CREATE Work")
     phone = subscribed(bob, worker)
-    dovecot.sieve("bob", 'require "fileinto"; fileinto "Work"; fileinto "INBOX";\n')
+    dovecot.sieve("bob", 'require "fileinto"; fileinto "INBOX"; fileinto "Work";\n')
     for number in (1, 2):
         send(dovecot, way, "bob", mail(str(number)))
     payload = phone.read(worker.pushes(2)[1])
