@@ -94,13 +94,12 @@ AC_DEFUN([COI_CHECK], [
 
 # COI_PUSH
 # --------
-# Web Push: its pure room, and the worker. Not by default so far. Whoever builds
-# without it says so today as tomorrow.
+# Web Push: its pure room, the plugin and the worker.
 AC_DEFUN([COI_PUSH], [
   AC_ARG_WITH([push],
-    [AS_HELP_STRING([--with-push],
-      [build what there is of Web Push (needs libcrypto, libsodium, libcurl, SQLite, c-ares)])],
-    [], [with_push=no])
+    [AS_HELP_STRING([--without-push],
+      [build no Web Push (which needs libcrypto, libsodium, libcurl, SQLite, c-ares)])],
+    [], [with_push=yes])
   AS_IF([test "$with_push" != no], [
     # 3.0 is the first that takes keys as bytes without deprecated calls.
     PKG_CHECK_MODULES([CRYPTO], [libcrypto >= 3.0], [],

@@ -258,8 +258,8 @@ coi_prepare()
 		env -C "$coi_work/src" autoreconf -fi
 }
 
-# coi_configure BUILD-DIRECTORY ARGUMENT...: configures there, with all there is
-# (make distcheck builds without push), and builds.
+# coi_configure BUILD-DIRECTORY ARGUMENT...: configures there, and builds. (make
+# distcheck builds without push.)
 coi_configure()
 {
 	local build=$1
@@ -268,7 +268,7 @@ coi_configure()
 	mkdir -p "$build"
 	coi_own "$build"
 	coi_logged "$coi_work/tmp/configure.log" configure \
-		env -C "$build" "$coi_work/src/configure" --with-push "$@"
+		env -C "$build" "$coi_work/src/configure" "$@"
 	coi_logged "$coi_work/tmp/make.log" make make -C "$build" -j"$(nproc)"
 }
 
