@@ -84,6 +84,8 @@ coi_webpush_gone_note(struct coi_user *cuser,
 
 static void coi_webpush_gone_free(struct coi_webpush_gone *gone)
 {
+	/* whoever lists next asks again */
+	gone->cuser->push_gone_asked = FALSE;
 	DLLIST_REMOVE(&coi_webpush_gones, gone);
 	i_free(gone);
 }

@@ -7,8 +7,7 @@ struct coi_user;
    worker (W31): they are removed, if they still are those that the worker
    means. */
 
-/* Asks for them, once for each user of this process; they go when the answer
-   comes. */
+/* Asks for them, unless it has just asked; they go when the answer comes. */
 void coi_webpush_gone_ask(struct coi_user *cuser);
 /* Asks, and waits for the answer for a short time. Returns FALSE if there was
    none. */

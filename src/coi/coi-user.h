@@ -46,7 +46,7 @@ struct coi_user {
 	bool store_error_logged;
 	/* The same for the key of Web Push. */
 	bool push_key_error_logged;
-	/* Subscriptions that are gone were asked for (coi-webpush.h). */
+	/* Subscriptions that are gone are being asked for (coi-webpush.h). */
 	bool push_gone_asked;
 };
 
