@@ -7,6 +7,7 @@ import sys
 
 import common
 import instructions
+import push_costs
 import scale
 import times
 
@@ -17,6 +18,7 @@ PARTS = {
     "login": times.login_rows,
     "memory": times.memory_rows,
     "contacts": scale.rows,
+    "push": push_costs.rows,
 }
 HEAD = common.Row("", "plain", "with the plugins", "ratio", "target")
 

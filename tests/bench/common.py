@@ -81,10 +81,11 @@ def stock_plugin():
 
 
 @contextlib.contextmanager
-def running(plugins, extra=""):
+def running(plugins, extra="", settings=None):
     """A Dovecot whose users are set up; its log must be clean in the end."""
     users = {user: {} for case in (OFF, ORDINARY) for user in case.users}
-    dovecot = Dovecot(coi=plugins, users=users, extra=SETTINGS + extra).start()
+    dovecot = Dovecot(coi=plugins, users=users, extra=SETTINGS + extra,
+                      settings=settings or {}).start()
     try:
         set_up(dovecot, plugins)
         yield dovecot

@@ -24,7 +24,7 @@ PROFILE_MIN = 200   # instructions a delivery: calls below that are not shown
 
 
 @contextlib.contextmanager
-def counted(name, plugins, directory, more=""):
+def counted(name, plugins, directory, more="", settings=None):
     """A Dovecot whose service of that name runs below callgrind, and the
     directory for what that writes."""
     out = directory / "out"
@@ -33,7 +33,7 @@ def counted(name, plugins, directory, more=""):
     wrapper.write_text(CALLGRIND.format(out=out, binary=f"/usr/lib/dovecot/{name}"))
     wrapper.chmod(0o755)
     extra = SERVICE.format(name=name, wrapper=wrapper) + more
-    with common.running(plugins, extra) as dovecot:
+    with common.running(plugins, extra, settings) as dovecot:
         yield dovecot, out
 
 
@@ -46,9 +46,9 @@ def totals(out):
     return found
 
 
-def deliveries(case, number, directory, prepare=None):
+def deliveries(case, number, directory, prepare=None, settings=None):
     """The instructions of a new lmtp process that makes so many deliveries."""
-    with counted("lmtp", case.plugins, directory) as (dovecot, out):
+    with counted("lmtp", case.plugins, directory, settings=settings) as (dovecot, out):
         if prepare is not None:
             prepare(dovecot)
         with common.Session(dovecot) as session:
@@ -61,11 +61,11 @@ def deliveries(case, number, directory, prepare=None):
     return total
 
 
-def per_delivery(case, few, many, directory, prepare=None):
+def per_delivery(case, few, many, directory, prepare=None, settings=None):
     """By the slope: what starting costs falls out."""
     base = directory / f"{case.kind}-{case.plugins}-{case.chat}"
-    return (deliveries(case, many, base / "many", prepare) -
-            deliveries(case, few, base / "few", prepare)) / (many - few)
+    return (deliveries(case, many, base / "many", prepare, settings) -
+            deliveries(case, few, base / "few", prepare, settings)) / (many - few)
 
 
 def delivery_rows(options, directory):
