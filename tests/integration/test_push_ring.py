@@ -201,6 +201,19 @@ def test_sieve_in_all_formats(push, driver, way):
         "INBOX", *place(bob, "INBOX"))
 
 
+def test_deliveries_at_once(push, driver):
+    """W23b W24: many at the same moment: each push names its own message."""
+    dovecot, worker = push(driver=driver)
+    bob = dovecot.imap("bob")
+    phone = subscribed(bob, worker)
+    dovecot.at_once(*[lambda first=first: [dovecot.delivered("bob", mail(str(first + number)))
+                                           for number in range(5)]
+                      for first in range(0, 50, 5)])
+    payloads = [phone.read(job) for job in worker.pushes(50)]
+    subjects = {uid: subject for uid, (subject, _) in enumerate(bob.messages("INBOX"), 1)}
+    assert {payload.get("uid"): payload["subject"] for payload in payloads} == subjects
+
+
 def test_detail_mailbox(push):
     """W23b: the mailbox that the delivery itself names is the default one."""
     dovecot, worker = push()
@@ -671,17 +684,20 @@ def test_key_is_lost(push, way):
 
 
 def test_damaged_subscription(push):
-    """W23 S41: costs its own pushes only."""
+    """W23 S41: costs its own pushes only, whichever it is."""
     dovecot, worker = push()
-    dovecot.expect_error("coi: Subscription phone00001: ")
+    dovecot.expect_error("coi: Subscription phone0000[123]: ")
     bob = dovecot.imap("bob")
-    subscribed(bob, worker, "phone00001")
-    phone = subscribed(bob, worker, "phone00002")
-    [path] = dovecot.home("bob").rglob("subscriptions/ph/phone00001")
-    path.write_text("{}")
-    dovecot.delivered("bob", mail("m"))
-    [job] = worker.pushes(1)
-    assert phone.read(job)["subject"] == "m"
+    phones = {f"phone0000{n}": subscribed(bob, worker, f"phone0000{n}") for n in (1, 2, 3)}
+    for damaged in phones:
+        worker.jobs = []
+        [path] = dovecot.home("bob").rglob(f"subscriptions/ph/{damaged}")
+        text = path.read_text()
+        path.write_text("{}")
+        dovecot.delivered("bob", mail("m"))
+        path.write_text(text)
+        assert {job.subscription: phones[job.subscription].read(job)["subject"]
+                for job in worker.pushes(2)} == {name: "m" for name in phones if name != damaged}
 
 
 def loaded(dovecot, name):

@@ -698,6 +698,37 @@ def test_gone(push, driver):
     wait_until(lambda: not worker.gone, "FORGET")
 
 
+def test_events(push):
+    """W8 W18 W19 W20 W21 W31: each change of a subscription is an event."""
+    dovecot, worker = push(extra="log_debug = category=coi")
+    bob, phone = dovecot.imap("bob"), Phone()
+
+    def changes():
+        return re.findall(r"coi: Subscription (\S+) (\w+)$", dovecot.log_text(), re.MULTILINE)
+    expected = []
+    subscribed(bob, worker, "phone00001")
+    expected += [("phone00001", "registered"), ("phone00001", "validated")]
+    assert subscribe(bob, "phone00001", phone).status == "OK"
+    expected += [("phone00001", "replaced")]
+    for _ in range(5):
+        assert validate(bob, "phone00001", "wrong").status == "NO"
+    expected += [("phone00001", "discarded")]
+    assert set_entry(bob, entry("phone00001"), None).status == "OK"  # is not there
+    assert subscribe(bob, "phone00002", phone).status == "OK"
+    age(dovecot, "phone00002", 400)
+    assert not subscriptions(bob)
+    expected += [("phone00002", "registered"), ("phone00002", "expired")]
+    assert subscribe(bob, "phone00003", phone).status == "OK"
+    assert set_entry(bob, entry("phone00003"), None).status == "OK"
+    expected += [("phone00003", "registered"), ("phone00003", "removed")]
+    assert subscribe(bob, "phone00004", phone).status == "OK"
+    worker.gone = [("bob", "phone00004", endpoint_hash(phone))]
+    subscriptions(dovecot.imap("bob"))
+    wait_until(lambda: not worker.gone, "FORGET")
+    expected += [("phone00004", "registered"), ("phone00004", "gone")]
+    wait_until(lambda: changes() == expected, f"{expected}, only {changes()}")
+
+
 # -- doveadm and dsync
 
 
