@@ -65,9 +65,9 @@ struct coi_webpush_vfuncs {
 			   const char *stored);
 	/* It was removed or replaced: drops what waits to be pushed. */
 	void (*cancel)(struct coi_user *cuser, const char *id);
-	/* Removes those that were not validated in time (W20). Asks, once in a
-	   session, for those that push services say do not exist any more
-	   (W31), and removes them when the answer comes. */
+	/* Removes those that were not validated in time (W20). Asks for those
+	   that push services say do not exist any more (W31), and removes them
+	   when the answer comes. */
 	void (*tidy)(struct coi_user *cuser);
 
 	/* A message was delivered: pushes it, unless its content says that it
