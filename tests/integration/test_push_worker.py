@@ -343,7 +343,8 @@ class TestFaults:
             client.wait_empty()
             assert len({request.body for request in service.received("a")}) == 20
         if not answer.drip_secs:
-            assert server.log_text().count("done: the answer is too long") == 3
+            # (to curl 7.88 a very long header over HTTP/2 is none, the first time)
+            assert server.log_text().count("done: the answer is too long") in (2, 3)
 
     def test_kept_connection(self, any_service, worker):
         """One that has died is made anew."""
@@ -392,6 +393,10 @@ def kill(server, signum=signal.SIGKILL):
     pid, = wait_until(lambda: server.processes("coi-push"), "a worker")
     os.kill(pid, signum)
     wait_until(lambda: pid not in server.processes("coi-push"), "the end of the worker")
+
+
+# A push that is on its way at that moment arrives twice.
+KILLS = 3
 
 
 class TestQueue:
@@ -454,7 +459,9 @@ class TestQueue:
         stop = threading.Event()
 
         def killer():
-            while not stop.wait(random.uniform(0.5, 1.5)):
+            for _ in range(KILLS):
+                if stop.wait(random.uniform(0.2, 1)):
+                    break
                 for pid in server.processes("coi-push"):
                     os.kill(pid, signal.SIGKILL)
 
@@ -469,7 +476,7 @@ class TestQueue:
                 while many:
                     many = self.push_some(server, many, taken)
                 # no faster than they arrive
-                service.wait(len(taken) - 10)
+                service.wait(len(taken) - 2)
         finally:
             stop.set()
             thread.join()
