@@ -133,6 +133,8 @@ int push_resolver_init(const char *servers, bool insecure,
 {
 	struct push_resolver *resolver = i_new(struct push_resolver, 1);
 	struct ares_options options = {
+		/* of 1.18 ares_getaddrinfo() minds the domains only, of which
+		   there are none, of 1.34 the flag */
 		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
 		.timeout = COI_PUSH_RESOLVE_TIMEOUT_MSECS,
 		.tries = COI_PUSH_RESOLVE_TRIES,
@@ -146,8 +148,8 @@ int push_resolver_init(const char *servers, bool insecure,
 	ret = ares_library_init(ARES_LIB_INIT_ALL);
 	if (ret == ARES_SUCCESS) {
 		ret = ares_init_options(&resolver->channel, &options,
-			ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-			ARES_OPT_SOCK_STATE_CB);
+			ARES_OPT_FLAGS | ARES_OPT_DOMAINS | ARES_OPT_TIMEOUTMS |
+			ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
 	}
 	if (ret == ARES_SUCCESS && *servers != '\0') {
 		ret = ares_set_servers_ports_csv(resolver->channel, servers);

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from coitest import wait_until
+from coitest import config, wait_until
 from coitest.authority import Authority
 from coitest.dnsserver import NXDOMAIN, SERVFAIL, SILENCE
 from coitest.pushservice import Answer, PushService
@@ -43,8 +43,10 @@ def any_service(authority, request):
 def worker(server, authority, tmp_path):
     """Call it with settings of the worker; gives a server and a client."""
     with contextlib.ExitStack() as stack:
-        def make(**settings):
-            one = server(**options(tmp_path, authority, **settings))
+        def make(extra="", **settings):
+            more = options(tmp_path, authority, **settings)
+            more["extra"] += "\n" + extra
+            one = server(**more)
             # before the service, to which it still connects
             stack.callback(one.stop)
             return one, stack.enter_context(Client(one))
@@ -432,10 +434,11 @@ class TestQueue:
         first, second = service.wait(2, "a")
         assert second.at - first.at > 3.9  # the queue knows seconds only
 
-    def test_reload(self, service, worker):
-        """The old worker does not wait for its clients: the new one needs the
-        queue."""
-        server, client = worker()
+    @pytest.mark.parametrize("shutdown_clients", ["yes", "no"])
+    def test_reload(self, service, worker, shutdown_clients):
+        """The old worker does not wait for its clients, whatever others do: the new
+        one needs the queue."""
+        server, client = worker(extra=f"shutdown_clients = {shutdown_clients}")
         held = Answer(held=True)
         service.answer("a", held, Answer())
         client.push(Job(service.url("a")))
@@ -812,12 +815,16 @@ class TestSsrf:
                          "a failure")
         assert row["status"] == "0"
 
-    def test_search(self, secure, dns):
-        """Only the name itself is asked for."""
-        _, client = secure
-        job = Job("https://push.example.net/")
-        client.push(job)
-        wait_until(lambda: client.queue()[job.id]["attempts"] == "1", "a failure")
+    def test_search(self, server, dns, tmp_path):
+        """Only the name itself is asked for, none in the machine's own domain."""
+        more = options(tmp_path, insecure="no", dns_servers=f"127.0.0.1:{dns.port}")
+        more["extra"] += ("\nimport_environment {\n  LOCALDOMAIN = lan.example.net\n}"
+                          if config.version() >= (2, 4) else
+                          "\nimport_environment = LOCALDOMAIN=lan.example.net")
+        with Client(server(**more)) as client:
+            job = Job("https://push.example.net/")
+            client.push(job)
+            wait_until(lambda: client.queue()[job.id]["attempts"] == "1", "a failure")
         assert {name for name, _, _ in dns.queries} == {"push.example.net"}
 
     def test_pinned(self, authority, dns, worker):
@@ -857,9 +864,9 @@ def test_proxy(server, authority, dns, tmp_path):
 ])
 def test_bad_setting(server, authority, tmp_path, setting, value):
     """An error names it; it costs mail nothing (2.4 does not start at all)."""
-    config = options(tmp_path, authority)
-    config["settings"][setting] = value
-    one = server.unstarted(**config)
+    more = options(tmp_path, authority)
+    more["settings"][setting] = value
+    one = server.unstarted(**more)
     one.expect_error(f"(Fatal|Error): .*{setting}={value}")
     one.allow_error("service.coi-push.|Fatal: ")
     if one.try_start():
