@@ -839,6 +839,21 @@ class TestSsrf:
         assert dns.asked("push.example.net", "A") == 2  # UDP and TCP
 
 
+@pytest.mark.parametrize("addresses", [
+    ["::1", "127.0.0.1"], ["127.0.0.2", "127.0.0.1"], ["127.0.0.2", "127.0.0.3", "127.0.0.1"]])
+def test_addresses(authority, dns, worker, addresses):
+    """If one does not answer, another one may; and one that none does, nobody
+    waits for."""
+    _, client = worker(dns_servers=f"127.0.0.1:{dns.port}")
+    dns.answer("push.example.net", addresses)
+    dns.answer("away.example.net", addresses[:-1])
+    with PushService(authority, names=("push.example.net",)) as service:
+        away = Job(service.url(host="away.example.net"), user="bob")
+        client.push(away, *jobs(service.url("a"), 5))
+        service.wait(5, "a")
+        wait_until(lambda: client.queue()[away.id]["attempts"] == "1", "a failure")
+
+
 def test_proxy(server, authority, dns, tmp_path):
     """The proxy finds the way; the worker asks no DNS."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:
