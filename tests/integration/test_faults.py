@@ -318,7 +318,14 @@ def bad_list(dovecot):
 
 
 def rm(dovecot):
-    shutil.rmtree(chats(dovecot))
+    path = chats(dovecot)
+
+    def gone():
+        # a client that has it open may write into it at this moment
+        with contextlib.suppress(OSError):
+            shutil.rmtree(path)
+        return not path.exists()
+    wait_until(gone, f"{path} is gone")
 
 
 def file_instead(dovecot):
@@ -493,8 +500,15 @@ def test_chats_goes_while_it_is_selected(server, driver, how):
             assert command("FETCH 1 (FLAGS BODY.PEEK[])").status in ("OK", "NO", "BAD")
     if how is bad_index:
         dovecot.doveadm("force-resync", "-u", "bob", CHATS)
-    subjects = [subject for subject, _, _ in places(dovecot.imap("bob"))]
-    assert subjects == ["lda", "lmtp"] + ["old"] * (how is bad_index)
+    assert subjects_after_repair(dovecot) == ["lda", "lmtp"] + ["old"] * (how is bad_index)
+
+
+def subjects_after_repair(dovecot):
+    """A dbox that has to be repaired first closes the connection, once or twice."""
+    for _ in range(2):
+        with contextlib.suppress(ImapError):
+            return [subject for subject, _, _ in places(dovecot.imap("bob"))]
+    return [subject for subject, _, _ in places(dovecot.imap("bob"))]
 
 
 ROUNDS = 20
