@@ -76,6 +76,13 @@ static const char push_database_schema[] =
 	"PRAGMA user_version = 1;"
 	"COMMIT;";
 
+/* Not in every queue of that version. */
+static const char push_database_more_schema[] =
+	"CREATE TABLE IF NOT EXISTS failing ("
+	" lane INTEGER PRIMARY KEY, since INTEGER NOT NULL,"
+	" last INTEGER NOT NULL);"
+	"CREATE INDEX IF NOT EXISTS failing_last ON failing (last);";
+
 #define PUSH_DELETE_CONTENT_OF(condition) \
 	"DELETE FROM content WHERE seq IN (SELECT seq FROM job WHERE " \
 	condition ")"
@@ -137,6 +144,15 @@ static const char *const push_queries[] = {
 		"ORDER BY noted DESC LIMIT -1 OFFSET ?2)",
 	[PUSH_QUERY_LIMIT_GONE] = "DELETE FROM gone WHERE noted < (SELECT "
 		"noted FROM gone ORDER BY noted DESC LIMIT 1 OFFSET ?1)",
+	[PUSH_QUERY_NOTE_FAILING] = "INSERT INTO failing (lane, since, last) "
+		"VALUES (?1, ?2, ?2) "
+		"ON CONFLICT (lane) DO UPDATE SET last = ?2",
+	[PUSH_QUERY_FORGET_FAILING] = "DELETE FROM failing WHERE lane = ?1",
+	[PUSH_QUERY_HAS_FAILING] = "SELECT 1 FROM failing LIMIT 1",
+	[PUSH_QUERY_FAILING_SINCE] = "SELECT since FROM failing WHERE lane = ?1",
+	[PUSH_QUERY_EXPIRE_FAILING] = "DELETE FROM failing WHERE last <= ?1",
+	[PUSH_QUERY_LIMIT_FAILING] = "DELETE FROM failing WHERE last < (SELECT "
+		"last FROM failing ORDER BY last DESC LIMIT 1 OFFSET ?1)",
 };
 
 static void push_database_fail(struct push_database *db, const char *what)
@@ -228,8 +244,11 @@ static int push_database_prepare(struct push_database *db, const char **error_r)
 	if (version != NULL && strcmp(version, "0") == 0 &&
 	    push_database_exec(db, push_database_schema, error_r) < 0)
 		return -1;
-	return push_database_check_version(db, error_r) &&
-		push_database_check(db, error_r) ? 1 : 0;
+	if (!push_database_check_version(db, error_r) ||
+	    !push_database_check(db, error_r))
+		return 0;
+	return push_database_exec(db, push_database_more_schema, error_r) < 0 ?
+		-1 : 1;
 }
 
 static void push_database_close_file(struct push_database *db)

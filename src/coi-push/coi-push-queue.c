@@ -38,7 +38,7 @@ struct push_change {
 	enum push_change_type type;
 	struct push_queue_job job;
 	const char *hash;
-	time_t noted;
+	time_t when;
 };
 
 struct push_queue {
@@ -49,6 +49,8 @@ struct push_queue {
 	void *context;
 
 	int64_t last_seq, opened_seq;
+	/* There may be lanes that fail. */
+	bool has_failing;
 	unsigned int count, added;
 	/* Jobs that this process has found in the queue, and that are done. */
 	pool_t found_pool;
@@ -110,6 +112,15 @@ static void push_queue_find_last(struct push_queue *queue)
 	push_statement_end(&stmt);
 }
 
+static void push_queue_look_for_failing(struct push_queue *queue)
+{
+	struct push_statement *stmt =
+		push_database_query(queue->db, PUSH_QUERY_HAS_FAILING);
+
+	queue->has_failing = push_statement_step(stmt) != 0;
+	push_statement_end(&stmt);
+}
+
 int push_queue_open(const struct push_queue_settings *set, struct event *event,
 		    push_queue_dropped_t *dropped, void *context,
 		    struct push_queue **queue_r, const char **error_r)
@@ -134,6 +145,7 @@ int push_queue_open(const struct push_queue_settings *set, struct event *event,
 	push_queue_count_jobs(queue);
 	push_queue_find_last(queue);
 	queue->opened_seq = queue->last_seq;
+	push_queue_look_for_failing(queue);
 	*queue_r = queue;
 	return 0;
 }
@@ -443,6 +455,52 @@ int push_queue_first(struct push_queue *queue, uint64_t lane, pool_t pool,
 	return ret;
 }
 
+/* Somebody who is there has answered, if only that it has enough for now. */
+static bool push_queue_job_failed(const struct push_queue_job *job)
+{
+	return job->attempts > 0 && (job->status == 0 || job->status >= 500);
+}
+
+/* W34: since when does the lane fail? */
+static void push_queue_apply_status(struct push_queue *queue,
+				    const struct push_change *change)
+{
+	const struct push_queue_job *job = &change->job;
+	struct push_statement *stmt;
+
+	if (push_queue_job_failed(job)) {
+		stmt = push_database_query(queue->db, PUSH_QUERY_NOTE_FAILING);
+		push_statement_bind_int(stmt, job->lane);
+		push_statement_bind_int(stmt, change->when);
+		queue->has_failing = TRUE;
+	} else if (queue->has_failing && job->attempts > 0) {
+		stmt = push_database_query(queue->db,
+					   PUSH_QUERY_FORGET_FAILING);
+		push_statement_bind_int(stmt, job->lane);
+	} else {
+		return;
+	}
+	(void)push_statement_run(&stmt);
+}
+
+bool push_queue_has_failed_long(struct push_queue *queue,
+				const struct push_queue_job *job, time_t now)
+{
+	struct push_statement *stmt;
+	bool ret = FALSE;
+
+	if (!queue->has_failing || !push_queue_job_failed(job))
+		return FALSE;
+	stmt = push_database_query(queue->db, PUSH_QUERY_FAILING_SINCE);
+	push_statement_bind_int(stmt, job->lane);
+	if (push_statement_step(stmt) > 0) {
+		ret = push_statement_int(stmt, 0) + COI_PUSH_FAILING_SECS <=
+			now;
+	}
+	push_statement_end(&stmt);
+	return ret;
+}
+
 static void push_queue_apply_retry(struct push_queue *queue,
 				   const struct push_queue_job *job)
 {
@@ -462,6 +520,10 @@ static void push_queue_apply_gone(struct push_queue *queue,
 {
 	struct push_statement *stmt;
 
+	stmt = push_database_query(queue->db, PUSH_QUERY_FORGET_FAILING);
+	push_statement_bind_int(stmt, change->job.lane);
+	if (push_statement_run(&stmt) < 0)
+		return;
 	if (push_queue_delete_key(queue, PUSH_QUERY_DELETE_LANE_CONTENT,
 				  PUSH_QUERY_DELETE_LANE,
 				  change->job.lane) < 0)
@@ -470,7 +532,7 @@ static void push_queue_apply_gone(struct push_queue *queue,
 	push_statement_bind_text(stmt, change->job.user);
 	push_statement_bind_text(stmt, change->job.subscription_id);
 	push_statement_bind_text(stmt, change->hash);
-	push_statement_bind_int(stmt, change->noted);
+	push_statement_bind_int(stmt, change->when);
 	if (push_statement_run(&stmt) < 0)
 		return;
 	stmt = push_database_query(queue->db, PUSH_QUERY_LIMIT_USER_GONE);
@@ -485,9 +547,11 @@ push_queue_apply(struct push_queue *queue, const struct push_change *change)
 	switch (change->type) {
 	case PUSH_CHANGE_DONE:
 		(void)push_queue_delete_job(queue, change->job.seq);
+		push_queue_apply_status(queue, change);
 		break;
 	case PUSH_CHANGE_RETRY:
 		push_queue_apply_retry(queue, &change->job);
+		push_queue_apply_status(queue, change);
 		break;
 	case PUSH_CHANGE_GONE:
 		push_queue_apply_gone(queue, change);
@@ -498,7 +562,7 @@ push_queue_apply(struct push_queue *queue, const struct push_change *change)
 static void push_queue_change(struct push_queue *queue,
 			      enum push_change_type type,
 			      const struct push_queue_job *job,
-			      const char *hash, time_t noted)
+			      const char *hash, time_t when)
 {
 	struct push_change *change = array_append_space(&queue->changes);
 
@@ -511,7 +575,7 @@ static void push_queue_change(struct push_queue *queue,
 	change->job.subscription_id = hash == NULL ? NULL :
 		p_strdup(queue->pool, job->subscription_id);
 	change->hash = p_strdup(queue->pool, hash);
-	change->noted = noted;
+	change->when = when;
 	if (push_database_begin(queue->db) == 0)
 		push_queue_apply(queue, change);
 }
@@ -530,16 +594,17 @@ static void push_queue_remember(struct push_queue *queue,
 	hash_table_update(queue->found, id, id);
 }
 
-void push_queue_done(struct push_queue *queue, const struct push_queue_job *job)
+void push_queue_done(struct push_queue *queue, const struct push_queue_job *job,
+		     time_t now)
 {
 	push_queue_remember(queue, job);
-	push_queue_change(queue, PUSH_CHANGE_DONE, job, NULL, 0);
+	push_queue_change(queue, PUSH_CHANGE_DONE, job, NULL, now);
 }
 
 void push_queue_retry(struct push_queue *queue,
-		      const struct push_queue_job *job)
+		      const struct push_queue_job *job, time_t now)
 {
-	push_queue_change(queue, PUSH_CHANGE_RETRY, job, NULL, 0);
+	push_queue_change(queue, PUSH_CHANGE_RETRY, job, NULL, now);
 }
 
 void push_queue_set_gone(struct push_queue *queue,
@@ -567,6 +632,15 @@ int push_queue_cancel(struct push_queue *queue, const char *user,
 	return ret < 0 ? -1 : 0;
 }
 
+static void push_queue_limit(struct push_queue *queue, enum push_query query,
+			     int64_t limit)
+{
+	struct push_statement *stmt = push_database_query(queue->db, query);
+
+	push_statement_bind_int(stmt, limit);
+	(void)push_statement_run(&stmt);
+}
+
 bool push_queue_expire(struct push_queue *queue, time_t now)
 {
 	struct push_statement *stmt;
@@ -580,12 +654,13 @@ bool push_queue_expire(struct push_queue *queue, time_t now)
 	ret = push_queue_drop(queue, "its deadline has passed", &stmt);
 	if (ret < 0)
 		return FALSE;
-	stmt = push_database_query(queue->db, PUSH_QUERY_EXPIRE_GONE);
-	push_statement_bind_int(stmt, now - COI_PUSH_GONE_SECS);
-	(void)push_statement_run(&stmt);
-	stmt = push_database_query(queue->db, PUSH_QUERY_LIMIT_GONE);
-	push_statement_bind_int(stmt, COI_PUSH_GONE_MAX);
-	(void)push_statement_run(&stmt);
+	push_queue_limit(queue, PUSH_QUERY_EXPIRE_GONE,
+			 now - COI_PUSH_GONE_SECS);
+	push_queue_limit(queue, PUSH_QUERY_LIMIT_GONE, COI_PUSH_GONE_MAX);
+	push_queue_limit(queue, PUSH_QUERY_EXPIRE_FAILING,
+			 now - COI_PUSH_FAILING_SECS);
+	push_queue_limit(queue, PUSH_QUERY_LIMIT_FAILING, COI_PUSH_FAILING_MAX);
+	push_queue_look_for_failing(queue);
 	return ret == COI_PUSH_QUEUE_BATCH_MAX;
 }
 

@@ -77,10 +77,16 @@ int push_queue_first(struct push_queue *queue, uint64_t lane, pool_t pool,
 		     struct push_queue_job *job_r, const char **line_r);
 
 /* What has become of a job: it is done or dropped; it is to be sent again, with
-   attempts, next_attempt, status and shrunk of *job. */
-void push_queue_done(struct push_queue *queue, const struct push_queue_job *job);
+   attempts, next_attempt, status and shrunk of *job. The status tells whether
+   the lane works. */
+void push_queue_done(struct push_queue *queue, const struct push_queue_job *job,
+		     time_t now);
 void push_queue_retry(struct push_queue *queue,
-		      const struct push_queue_job *job);
+		      const struct push_queue_job *job, time_t now);
+/* Whether there has been nothing but failure in the job's lane, now too, for so
+   long that its subscription counts as gone (W34). */
+bool push_queue_has_failed_long(struct push_queue *queue,
+				const struct push_queue_job *job, time_t now);
 /* Its subscription is gone: notes it, and drops all jobs of its lane. */
 void push_queue_set_gone(struct push_queue *queue,
 			 const struct push_queue_job *job, const char *hash,

@@ -302,7 +302,7 @@ static void push_attempt_drop(struct push_attempt *attempt, const char *reason)
 	struct push_worker *worker = attempt->worker;
 
 	push_event_dropped(worker->event, &attempt->job, reason);
-	push_queue_done(worker->queue, &attempt->job);
+	push_queue_done(worker->queue, &attempt->job, ioloop_time);
 }
 
 static const char *push_outcome_drop_reason(const struct push_outcome *outcome)
@@ -332,6 +332,9 @@ push_attempt_judge(struct push_attempt *attempt,
 
 	if (outcome->hopeless)
 		return WEBPUSH_VERDICT_DROP;
+	if (push_queue_has_failed_long(attempt->worker->queue, &attempt->job,
+				       ioloop_time))
+		return WEBPUSH_VERDICT_GONE;
 	return webpush_verdict(&outcome->answer, &facts,
 			       &attempt->job.next_attempt);
 }
@@ -352,13 +355,13 @@ static void push_attempt_finish(struct push_attempt *attempt,
 			    job->status, verdict, outcome->error);
 	switch (verdict) {
 	case WEBPUSH_VERDICT_DONE:
-		push_queue_done(queue, job);
+		push_queue_done(queue, job, ioloop_time);
 		break;
 	case WEBPUSH_VERDICT_SHRINK:
 		job->shrunk = TRUE;
 		/* fall through */
 	case WEBPUSH_VERDICT_RETRY:
-		push_queue_retry(queue, job);
+		push_queue_retry(queue, job, ioloop_time);
 		break;
 	case WEBPUSH_VERDICT_GONE:
 		push_queue_set_gone(queue, job,

@@ -251,6 +251,11 @@
 #define COI_PUSH_GONE_MAX 100000
 #define COI_PUSH_GONE_SECS (30*24*60*60)
 
+/* Seconds of failure without a success in between after which a subscription
+   counts as gone (W34), and lanes that it is known of since when they fail. */
+#define COI_PUSH_FAILING_SECS (14*24*60*60)
+#define COI_PUSH_FAILING_MAX 100000
+
 /* Pushes that are on their way at the same time: all, to one origin before it has
    answered (or if it knows HTTP/1.1 only), to one that knows HTTP/2, and of one
    user. */

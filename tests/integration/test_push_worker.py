@@ -8,6 +8,7 @@ import random
 import resource
 import signal
 import socket
+import sqlite3
 import threading
 import time
 
@@ -243,7 +244,7 @@ class TestVerdict:
         client.wait_empty()
 
     def test_deadline_setting(self, service, worker):
-        """No job lives longer than the administrator wants."""
+        """W34: no job lives longer than the administrator wants."""
         server, client = worker(deadline="2 secs")
         service.answer("a", Answer(503))
         client.push(Job(service.url("a")))
@@ -263,6 +264,25 @@ class TestVerdict:
         assert all("subscription secret-subscription-" in line for line in lines)
         assert not any("/push/" in line or "t=secret" in line or "secret-4" in line
                        for line in lines)
+
+
+    def test_failing(self, server, authority, tmp_path, service):
+        """W34: what has failed for two weeks, with no success in between, is gone."""
+        one = server(**options(tmp_path, authority))
+        service.answer("a", Answer(503))
+        with Client(one) as client:
+            client.push(Job(service.url("a")), Job(service.url("b"), user="bob"))
+            wait_until(lambda: len(client.queue()) == 1 and "'status': '503'" in
+                       str(client.queue()), "a failure")
+        one.stop()
+        with contextlib.closing(sqlite3.connect(tmp_path / "queue" / "queue.sqlite")) as queue:
+            queue.execute("UPDATE failing SET since = since - 14*24*60*60")
+            queue.commit()
+        one.start()
+        with Client(one) as client:
+            client.wait_empty()
+            assert client.gone("alice") == {("subscription-1", url_hash(service.url("a")))}
+            assert client.gone("bob") == set()
 
 
 BAD_CONNECTIONS = ["hang", "reset", "close", "noise"]

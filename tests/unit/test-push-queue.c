@@ -166,7 +166,7 @@ START_TEST(test_order)
 		ck_assert_int_eq(job.deadline, NOW + 100);
 		ck_assert_str_eq(job.user, "alice");
 		ck_assert_str_eq(job.origin, "https://push.example.net");
-		push_queue_done(queue, &job);
+		push_queue_done(queue, &job, NOW);
 	}
 	ck_assert(!first(&job));
 	ck_assert_int_eq(push_queue_commit(queue), 0);
@@ -186,7 +186,7 @@ START_TEST(test_retry)
 	job.next_attempt = NOW + 50;
 	job.status = 503;
 	job.shrunk = TRUE;
-	push_queue_retry(queue, &job);
+	push_queue_retry(queue, &job, NOW);
 	ck_assert_int_eq(push_queue_commit(queue), 0);
 	reopen();
 	ck_assert(first(&job));
@@ -216,7 +216,7 @@ START_TEST(test_known_later)
 	ck_assert_int_eq(add(1), 1);
 	reopen();
 	ck_assert(first(&job));
-	push_queue_done(queue, &job);
+	push_queue_done(queue, &job, NOW);
 	ck_assert_int_eq(push_queue_commit(queue), 0);
 	ck_assert_int_eq(add(1), 1);
 	ck_assert_uint_eq(push_queue_count(queue), 0);
@@ -349,6 +349,73 @@ START_TEST(test_gone_limits)
 }
 END_TEST
 
+#define DAY (24*60*60)
+
+static void attempt(unsigned int status, time_t now)
+{
+	struct push_queue_job job;
+
+	ck_assert(first(&job));
+	job.attempts++;
+	job.status = status;
+	push_queue_retry(queue, &job, now);
+}
+
+static bool failed_long(unsigned int status, time_t now)
+{
+	struct push_queue_job job;
+
+	ck_assert(first(&job));
+	job.attempts++;
+	job.status = status;
+	return push_queue_has_failed_long(queue, &job, now);
+}
+
+/* W34 */
+START_TEST(test_failing)
+{
+	struct push_queue_job job;
+
+	ck_assert_int_eq(add(1), 1);
+	ck_assert(!failed_long(503, NOW + 15 * DAY));
+	attempt(503, NOW);
+	attempt(0, NOW + 10 * DAY);
+	reopen();
+	ck_assert(!failed_long(503, NOW + 14 * DAY - 1));
+	ck_assert(failed_long(503, NOW + 14 * DAY));
+	ck_assert(failed_long(0, NOW + 14 * DAY));
+	ck_assert(!failed_long(201, NOW + 14 * DAY));
+	ck_assert(!failed_long(429, NOW + 14 * DAY));
+	/* somebody is there */
+	attempt(429, NOW + 11 * DAY);
+	ck_assert(!failed_long(503, NOW + 15 * DAY));
+	attempt(503, NOW + 12 * DAY);
+	ck_assert(!failed_long(503, NOW + 25 * DAY));
+	ck_assert(failed_long(503, NOW + 26 * DAY));
+	/* a job that was never tried says nothing */
+	ck_assert(first(&job));
+	job.attempts = 0;
+	job.status = 0;
+	push_queue_done(queue, &job, NOW + 13 * DAY);
+	ck_assert_int_eq(add(2), 1);
+	ck_assert(failed_long(503, NOW + 26 * DAY));
+	ck_assert(first(&job));
+	job.attempts = 1;
+	job.status = 201;
+	push_queue_done(queue, &job, NOW + 13 * DAY);
+	ck_assert_int_eq(add(3), 1);
+	ck_assert(!failed_long(503, NOW + 26 * DAY));
+	/* what nobody has tried for long is forgotten */
+	attempt(503, NOW);
+	(void)push_queue_expire(queue, NOW - 1 + 14 * DAY);
+	ck_assert_int_eq(add(4), 1);
+	ck_assert(failed_long(503, NOW + 26 * DAY));
+	(void)push_queue_expire(queue, NOW + 14 * DAY);
+	ck_assert_int_eq(add(5), 1);
+	ck_assert(!failed_long(503, NOW + 26 * DAY));
+}
+END_TEST
+
 START_TEST(test_cancel)
 {
 	static const struct {
@@ -449,7 +516,7 @@ START_TEST(test_full)
 	ck_assert_int_eq(add(2), 1);
 	ck_assert_int_eq(push_queue_commit(queue), 0);
 	ck_assert(first(&job));
-	push_queue_done(queue, &job);
+	push_queue_done(queue, &job, NOW);
 	ck_assert_int_eq(add(3), 1);
 	forbid_writing(TRUE);
 	/* the new one is lost, and that the old one was sent is not written */
@@ -594,6 +661,7 @@ int main(void)
 	tcase_add_test(tcase, test_jobs_max);
 	tcase_add_test(tcase, test_gone);
 	tcase_add_test(tcase, test_gone_limits);
+	tcase_add_test(tcase, test_failing);
 	tcase_add_test(tcase, test_cancel);
 	tcase_add_test(tcase, test_expire);
 	tcase_add_test(tcase, test_list);
