@@ -53,6 +53,12 @@ struct coi_webpush_client {
 	/* That it cannot be reached, or is too slow, was logged. */
 	bool error_logged, dropping_logged;
 	bool closing;
+
+	/* Somebody waits until no item is left. */
+	bool flushing;
+	/* Why the last item was dropped that was; NULL: none since the last
+	   flush. */
+	char *drop_reason;
 };
 
 static struct coi_webpush_client *coi_webpush_client;
@@ -93,6 +99,8 @@ coi_webpush_item_drop(struct coi_webpush_client *client,
 {
 	if (item->deadline != 0)
 		coi_webpush_log_dropped(client, item, reason);
+	i_free(client->drop_reason);
+	client->drop_reason = i_strdup(reason);
 	coi_webpush_item_free(client, item);
 }
 
@@ -339,6 +347,8 @@ coi_webpush_client_input(struct connection *conn ATTR_UNUSED,
 		coi_webpush_client_input_gone(client, args);
 	else if (strcmp(args[0], PUSH_PROTOCOL_END) == 0)
 		coi_webpush_client_end_ask(client, TRUE);
+	if (client->flushing && client->items == NULL)
+		io_loop_stop(current_ioloop);
 	if (!coi_webpush_client_has_work(client))
 		coi_webpush_client_idle(client);
 	return 1;
@@ -536,6 +546,23 @@ void coi_webpush_client_wait(struct coi_webpush_ask *ask)
 		ask->waiting = NULL;
 }
 
+int coi_webpush_client_flush(const char **error_r)
+{
+	struct coi_webpush_client *client = coi_webpush_client;
+
+	if (client == NULL)
+		return 0;
+	if (client->items != NULL) {
+		client->flushing = TRUE;
+		coi_webpush_client_run(client, COI_PUSH_WAIT_MSECS);
+		client->flushing = FALSE;
+	}
+	*error_r = client->items != NULL ? "it has not answered" :
+		t_strdup(client->drop_reason);
+	i_free(client->drop_reason);
+	return *error_r == NULL ? 0 : -1;
+}
+
 void coi_webpush_client_deinit(void)
 {
 	struct coi_webpush_client *client = coi_webpush_client;
@@ -558,6 +585,7 @@ void coi_webpush_client_deinit(void)
 	coi_webpush_client_disconnect(client);
 	connection_list_deinit(&client->list);
 	event_unref(&client->event);
+	i_free(client->drop_reason);
 	i_free(client->path);
 	i_free(client);
 	coi_webpush_client = NULL;

@@ -41,6 +41,11 @@ void coi_webpush_client_abort(struct coi_webpush_ask **ask);
 void coi_webpush_client_forget(struct coi_user *cuser,
 			       const struct coi_webpush_note *note);
 
+/* Waits until all commands are answered, for a short time: for doveadm. Returns
+   0, or -1 if they are not, or one was refused since the last call; then *error_r
+   (data stack) says so. */
+int coi_webpush_client_flush(const char **error_r);
+
 /* Waits for what is not answered yet, and disconnects. */
 void coi_webpush_client_deinit(void);
 

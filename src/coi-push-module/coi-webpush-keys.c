@@ -85,8 +85,7 @@ int coi_webpush_keys_read(struct coi_user *cuser, struct webpush_key *key_r)
 	return coi_webpush_keys_look(cuser, key_r, &seal);
 }
 
-static int
-coi_webpush_keys_make(struct webpush_key *key_r, const char **error_r)
+int coi_webpush_keys_make(struct webpush_key *key_r, const char **error_r)
 {
 	unsigned char private_key[WEBPUSH_PRIVATE_KEY_BYTES];
 	int ret;
@@ -99,10 +98,9 @@ coi_webpush_keys_make(struct webpush_key *key_r, const char **error_r)
 	return ret < 0 ? -1 : 0;
 }
 
-static int
-coi_webpush_keys_write(struct coi_user *cuser, const struct webpush_key *key)
+void coi_webpush_keys_add(struct coi_user *cuser, const struct webpush_key *key,
+			  struct coi_metadata_update *update)
 {
-	struct coi_metadata_update *update = coi_metadata_update_begin(cuser);
 	struct coi_webpush_secrets secrets;
 	string_t *value = t_str_new(128);
 
@@ -110,6 +108,14 @@ coi_webpush_keys_write(struct coi_user *cuser, const struct webpush_key *key)
 	coi_webpush_seal(&secrets, key->private_key, value);
 	coi_metadata_update_entry(update, COI_ENTRY_VAPID, COI_ENTRY_VAPID_ID,
 				  str_c(value));
+}
+
+static int
+coi_webpush_keys_write(struct coi_user *cuser, const struct webpush_key *key)
+{
+	struct coi_metadata_update *update = coi_metadata_update_begin(cuser);
+
+	coi_webpush_keys_add(cuser, key, update);
 	return coi_metadata_update_commit(&update);
 }
 

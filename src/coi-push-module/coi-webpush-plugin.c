@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "coi-webpush.h"
+#include "coi-webpush-admin.h"
 #include "coi-webpush-check.h"
 #include "coi-webpush-client.h"
 #include "coi-webpush-gone.h"
@@ -27,6 +28,10 @@ static const struct coi_webpush_vfuncs coi_webpush_vfuncs = {
 	.tidy = coi_webpush_subscriptions_tidy,
 	.ring = coi_webpush_ring,
 	.check = coi_webpush_check_user,
+	.list = coi_webpush_admin_list,
+	.test = coi_webpush_admin_test,
+	.rekey = coi_webpush_admin_rekey,
+	.flush = coi_webpush_client_flush,
 	.user_deinit = coi_webpush_gone_abort,
 };
 

@@ -146,26 +146,40 @@ coi_webpush_log_queued(struct coi_user *cuser, const struct push_job *job,
 		job->id, job->subscription_id);
 }
 
+int coi_webpush_try_send(struct coi_user *cuser, const struct webpush_key *key,
+			 const char *id,
+			 const struct webpush_subscription *subscription,
+			 const struct coi_webpush_push *push,
+			 const char **job_id_r, const char **error_r)
+{
+	string_t *line = t_str_new(COI_PUSH_JOB_LINE_MAX_BYTES);
+	struct push_job job;
+	const char *host;
+
+	i_zero(&job);
+	job.subscription_id = id;
+	if (coi_webpush_make_job(cuser, key, subscription, push, &job, &host,
+				 error_r) < 0 ||
+	    push_job_format(&job, line, error_r) < 0)
+		return -1;
+	coi_webpush_log_queued(cuser, &job, host);
+	coi_webpush_client_job(cuser, &job, str_c(line));
+	*job_id_r = job.id;
+	return 0;
+}
+
 void coi_webpush_send(struct coi_user *cuser, const struct webpush_key *key,
 		      const char *id,
 		      const struct webpush_subscription *subscription,
 		      const struct coi_webpush_push *push)
 {
-	string_t *line = t_str_new(COI_PUSH_JOB_LINE_MAX_BYTES);
-	struct push_job job;
-	const char *host, *error;
+	const char *job_id, *error;
 
-	i_zero(&job);
-	job.subscription_id = id;
-	if (coi_webpush_make_job(cuser, key, subscription, push, &job, &host,
-				 &error) < 0 ||
-	    push_job_format(&job, line, &error) < 0) {
+	if (coi_webpush_try_send(cuser, key, id, subscription, push, &job_id,
+				 &error) < 0) {
 		e_error(coi_user_get_event(cuser),
 			"No push for subscription %s: %s", id, error);
-		return;
 	}
-	coi_webpush_log_queued(cuser, &job, host);
-	coi_webpush_client_job(cuser, &job, str_c(line));
 }
 
 void coi_webpush_send_validation(struct coi_user *cuser, const char *id,

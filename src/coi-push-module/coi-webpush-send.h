@@ -23,7 +23,14 @@ struct coi_webpush_push {
 	bool validation;
 };
 
-/* `key' is the user's own. What goes wrong is logged. */
+/* `key' is the user's own. Returns 0 and the job's id (data stack), or -1 with
+   *error_r (data stack). */
+int coi_webpush_try_send(struct coi_user *cuser, const struct webpush_key *key,
+			 const char *id,
+			 const struct webpush_subscription *subscription,
+			 const struct coi_webpush_push *push,
+			 const char **job_id_r, const char **error_r);
+/* The same. What goes wrong is logged. */
 void coi_webpush_send(struct coi_user *cuser, const struct webpush_key *key,
 		      const char *id,
 		      const struct webpush_subscription *subscription,

@@ -34,5 +34,7 @@ const struct coi_admin_vfuncs coi_plugin_admin = {
 	.move = coi_seen_move_unseen_too,
 	.erase = coi_admin_erase,
 	.check_push = coi_webpush_check,
+	.push_is_on = coi_webpush_is_on,
+	.push_get = coi_webpush_get,
 	.contacts_get = coi_contacts_get,
 };

@@ -8,6 +8,7 @@
 
 struct mail;
 struct coi_contacts_vfuncs;
+struct coi_webpush_vfuncs;
 
 /* What the verbs of `doveadm coi' ask of this plugin beyond the METADATA
    entries, which they use as any client does.
@@ -37,6 +38,10 @@ struct coi_admin_vfuncs {
 	/* coi_webpush_check() */
 	int (*check_push)(struct coi_user *cuser,
 			  coi_contacts_problem_t *problem, void *context);
+	/* coi_webpush_is_on() */
+	bool (*push_is_on)(struct coi_user *cuser);
+	/* coi_webpush_get() */
+	const struct coi_webpush_vfuncs *(*push_get)(struct coi_user *cuser);
 	/* coi_contacts_get() */
 	const struct coi_contacts_vfuncs *(*contacts_get)(struct coi_user *cuser);
 };

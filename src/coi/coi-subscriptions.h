@@ -17,7 +17,7 @@ int coi_subscriptions_try(struct coi_store *store, unsigned int count,
 int coi_subscriptions_recount(struct coi_store *store, const char **error_r);
 
 /* Tells the event of a change: "registered", "replaced", "validated", "removed",
-   "expired", "discarded" or "gone". */
+   "expired", "discarded", "gone" or "rekeyed". */
 void coi_subscriptions_log(struct coi_user *cuser, const char *id,
 			   const char *change);
 

@@ -1,6 +1,7 @@
 #ifndef COI_WEBPUSH_H
 #define COI_WEBPUSH_H
 
+#include "mail-error.h"
 #include "coi-contacts.h"
 
 struct mail;
@@ -31,6 +32,30 @@ struct coi_ring {
 	const char *group_id;
 	/* Whom the delivery was for; NULL: not known. */
 	const char *recipient;
+};
+
+/* A subscription as an administrator may see it; strings may be "". */
+struct coi_webpush_info {
+	const char *id;
+	const char *client, *device;
+	const char *msgtype;
+	bool validated;
+	time_t created;
+	/* The push service's host; "" if it may not be pushed to (any more). */
+	const char *host;
+	/* Who knows these can push to the device. */
+	const char *endpoint, *p256dh, *auth;
+};
+
+/* Called within a data stack frame of its own. */
+typedef void
+coi_webpush_info_callback_t(void *context, const struct coi_webpush_info *info);
+
+/* Why an administrator's wish was not fulfilled. The text is in the data
+   stack. */
+struct coi_webpush_failure {
+	enum mail_error error;
+	const char *text;
 };
 
 /* `stored' is the value of an entry as the store has it. */
@@ -77,6 +102,28 @@ struct coi_webpush_vfuncs {
 	/* As that of contacts. */
 	int (*check)(struct coi_user *cuser, coi_contacts_problem_t *problem,
 		     void *context);
+
+	/* Calls back for each subscription, in no order. Returns 0, or -1 if
+	   some could not be listed or read, which is logged. */
+	int (*list)(struct coi_user *cuser,
+		    coi_webpush_info_callback_t *callback, void *context);
+	/* Pushes a notification that says it is a test, and waits until the
+	   worker has it, for a short time. Returns 0 and the job's id (data
+	   stack), or -1. */
+	int (*test)(struct coi_user *cuser, const char *id,
+		    const char **job_id_r,
+		    struct coi_webpush_failure *failure_r);
+	/* Makes another VAPID key, whatever has become of the old one, and
+	   removes all subscriptions, which are worth nothing under it. Returns
+	   1 and how many these were, 0 if there was nothing to reset, or
+	   -1. */
+	int (*rekey)(struct coi_user *cuser, unsigned int *removed_r,
+		     struct coi_webpush_failure *failure_r);
+	/* Waits until the worker has answered all that this process has told
+	   it, for a short time. Returns 0, or -1 if it has not, or has refused
+	   something; then *error_r (data stack) says which. */
+	int (*flush)(const char **error_r);
+
 	/* The user goes. */
 	void (*user_deinit)(struct coi_user *cuser);
 };

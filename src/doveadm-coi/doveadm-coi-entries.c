@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
 
 #include "lib.h"
+#include "array.h"
 #include "str.h"
 #include "mail-storage.h"
 #include "compat-doveadm.h"
@@ -74,6 +75,30 @@ int doveadm_coi_each_entry(struct doveadm_coi_cmd *cmd,
 		ret = doveadm_coi_fail_mailbox(cmd, duser, inbox,
 			t_strconcat("Listing ", class, NULL));
 	}
+	return ret;
+}
+
+int doveadm_coi_list_ids(struct doveadm_coi_cmd *cmd,
+			 const struct doveadm_coi_user *duser,
+			 const char *class, pool_t pool,
+			 ARRAY_TYPE(const_string) *ids)
+{
+	struct mailbox *inbox = doveadm_coi_inbox_alloc(duser);
+	struct mailbox_attribute_iter *iter;
+	const char *id;
+	int ret = 0;
+
+	iter = mailbox_attribute_iter_init(inbox, MAIL_ATTRIBUTE_TYPE_PRIVATE,
+					   doveadm_coi_entry_key(class, ""));
+	while ((id = mailbox_attribute_iter_next(iter)) != NULL) {
+		id = p_strdup(pool, id);
+		array_push_back(ids, &id);
+	}
+	if (mailbox_attribute_iter_deinit(&iter) < 0) {
+		ret = doveadm_coi_fail_mailbox(cmd, duser, inbox,
+			t_strconcat("Listing ", class, NULL));
+	}
+	mailbox_free(&inbox);
 	return ret;
 }
 

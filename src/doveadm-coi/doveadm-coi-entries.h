@@ -28,7 +28,13 @@ int doveadm_coi_each_entry(struct doveadm_coi_cmd *cmd,
 			   struct mailbox *inbox, const char *class,
 			   doveadm_coi_entry_callback_t *callback,
 			   void *context);
-/* The same, with the values read. One that cannot be read is passed over after
+/* Appends the last part of each entry's name to `ids', allocated from `pool',
+   also of those whose value cannot be read. Returns as the above. */
+int doveadm_coi_list_ids(struct doveadm_coi_cmd *cmd,
+			 const struct doveadm_coi_user *duser,
+			 const char *class, pool_t pool,
+			 ARRAY_TYPE(const_string) *ids);
+/* The same as the first, with the values read. One that cannot be read is passed over after
    doveadm_coi_fail(), which the exit status tells. */
 int doveadm_coi_each_contact(struct doveadm_coi_cmd *cmd,
 			     const struct doveadm_coi_user *duser,

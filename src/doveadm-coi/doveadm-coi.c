@@ -18,6 +18,11 @@ static struct doveadm_cmd_ver2 *doveadm_coi_verbs[] = {
 	&doveadm_coi_erase,
 	&doveadm_coi_export,
 	&doveadm_coi_group_list,
+	&doveadm_coi_push_list,
+	&doveadm_coi_push_queue,
+	&doveadm_coi_push_rekey,
+	&doveadm_coi_push_remove,
+	&doveadm_coi_push_test,
 	&doveadm_coi_sort,
 	&doveadm_coi_status,
 };

@@ -22,6 +22,11 @@ extern struct doveadm_cmd_ver2 doveadm_coi_enable;
 extern struct doveadm_cmd_ver2 doveadm_coi_erase;
 extern struct doveadm_cmd_ver2 doveadm_coi_export;
 extern struct doveadm_cmd_ver2 doveadm_coi_group_list;
+extern struct doveadm_cmd_ver2 doveadm_coi_push_list;
+extern struct doveadm_cmd_ver2 doveadm_coi_push_queue;
+extern struct doveadm_cmd_ver2 doveadm_coi_push_rekey;
+extern struct doveadm_cmd_ver2 doveadm_coi_push_remove;
+extern struct doveadm_cmd_ver2 doveadm_coi_push_test;
 extern struct doveadm_cmd_ver2 doveadm_coi_sort;
 extern struct doveadm_cmd_ver2 doveadm_coi_status;
 

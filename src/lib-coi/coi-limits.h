@@ -234,6 +234,10 @@
 #define COI_PUSH_IDLE_MSECS (10*1000)
 #define COI_PUSH_WAIT_MSECS (2*1000)
 
+/* Milliseconds in which the worker has to say something when doveadm asks for its
+   queue. */
+#define COI_PUSH_QUEUE_WAIT_MSECS (10*1000)
+
 /* Bytes of a job's line: two bodies of 4096 in base64, and all the rest. */
 #define COI_PUSH_JOB_LINE_MAX_BYTES 16384
 

@@ -30,6 +30,11 @@ static const char *const webpush_msgtype_names[] = {
 	NULL
 };
 
+const char *webpush_msgtype_name(enum webpush_msgtype msgtype)
+{
+	return webpush_msgtype_names[msgtype];
+}
+
 bool webpush_subscription_id_is_valid(const char *id)
 {
 	return webpush_is_token(id, COI_PUSH_ID_MIN_LEN, COI_PUSH_ID_MAX_LEN);
@@ -325,7 +330,7 @@ webpush_append_members(string_t *dest,
 	webpush_append_member(dest, WEBPUSH_MEMBER_DEVICE,
 			      subscription->device);
 	webpush_append_member(dest, WEBPUSH_MEMBER_MSGTYPE,
-			      webpush_msgtype_names[subscription->msgtype]);
+			      webpush_msgtype_name(subscription->msgtype));
 	if (subscription->seen) {
 		coi_json_append_name(dest, WEBPUSH_MEMBER_SEEN);
 		str_append(dest, "true");

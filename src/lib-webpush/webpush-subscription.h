@@ -16,6 +16,8 @@ enum webpush_msgtype {
 	WEBPUSH_MSGTYPE_ALL,
 };
 
+const char *webpush_msgtype_name(enum webpush_msgtype msgtype);
+
 struct webpush_subscription {
 	/* What the client sets. NULL: nothing. */
 	const char *client, *device;

@@ -85,6 +85,7 @@ class Worker:
         self.jobs = []          # each one once
         self.lines = []         # all that came, but VERSION
         self.gone = []          # (user, subscription id, endpoint hash)
+        self.queue = "END\tQUEUE\n"     # the answer to QUEUE
         self.connections = []
         self.accepted = 0
         self.sock = None
@@ -153,6 +154,8 @@ class Worker:
         if command == "GONE":
             return "".join("GONE\t" + "\t".join(note) + "\n" for note in self.gone
                            if note[0] == rest) + "END\tGONE\n"
+        if command == "QUEUE":
+            return self.queue
         if command == "FORGET":
             self.gone.remove(tuple(rest.split("\t")))
         return f"OK\t{command}\n"
