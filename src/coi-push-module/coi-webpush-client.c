@@ -540,6 +540,8 @@ void coi_webpush_client_wait(struct coi_webpush_ask *ask)
 {
 	bool waiting = TRUE;
 
+	/* whoever frees the question sets it; else it is taken back below */
+	/* cppcheck-suppress autoVariables */
 	ask->waiting = &waiting;
 	coi_webpush_client_run(coi_webpush_client, COI_PUSH_WAIT_MSECS);
 	if (waiting)
