@@ -13,6 +13,9 @@ from coitest.pushservice import PushService
 from push import SETTINGS, Worker
 
 LOG_TAIL = 60  # lines
+# Of several processes each has a connection to the worker: what is pushed may come
+# in another order than it was delivered.
+ONE_LMTP = "service lmtp {\n  process_limit = 1\n}"
 
 
 def pytest_configure(config):
@@ -77,6 +80,7 @@ def push(server):
 
     def make(worker=None, **options):
         options["settings"] = SETTINGS | options.get("settings", {})
+        options.setdefault("extra", ONE_LMTP)
         dovecot = server(**options)
         pairs.append((dovecot, Worker(dovecot, **(worker or {}))))
         return pairs[-1]

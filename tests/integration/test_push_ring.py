@@ -203,7 +203,7 @@ def test_sieve_in_all_formats(push, driver, way):
 
 def test_deliveries_at_once(push, driver):
     """W23b W24: many at the same moment: each push names its own message."""
-    dovecot, worker = push(driver=driver)
+    dovecot, worker = push(driver=driver, extra="")
     bob = dovecot.imap("bob")
     phone = subscribed(bob, worker)
     dovecot.at_once(*[lambda first=first: [dovecot.delivered("bob", mail(str(first + number)))
