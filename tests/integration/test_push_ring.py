@@ -664,6 +664,7 @@ def test_worker_is_down(push, way):
     if way == "lmtp":
         worker.start()
         assert [phone.read(job)["subject"] for job in worker.pushes(3)] == ["0", "1", "2"]
+        dovecot.wait_log("Pushes have to wait")
         assert dovecot.log_text().count("Pushes have to wait") == 1
     assert len(dovecot.imap("bob").messages("INBOX")) == 3
     assert "push.example.net" not in dovecot.log_text()
@@ -680,6 +681,7 @@ def test_key_is_lost(push, way):
     send(dovecot, way, "bob", mail())
     assert bob.messages("INBOX") == [("mail", set())]
     assert not worker.pushes(0)
+    dovecot.wait_log("Push is off")
     assert dovecot.log_text().count("Push is off") == 1
 
 

@@ -214,6 +214,7 @@ def test_key_cannot_be_unsealed(push):
     for name in (VAPID, VAPID_RAW, VAPID):
         assert bob.cmd(f'GETMETADATA "" {name}').status == "NO"
     assert subscribe(bob, "phone00002", Phone()).status == "NO"
+    dovecot.wait_log("Push is off for this user")
     assert dovecot.log_text().count("Push is off for this user") == 1
     assert list(subscriptions(bob)) == [ID]
     assert path.read_text() == text
