@@ -2,8 +2,10 @@
 
 import concurrent.futures
 import contextlib
+import itertools
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -33,13 +35,31 @@ class NotStarted(Exception):
     """Dovecot ended instead of serving."""
 
 
+PORTS = 1000    # for each of pytest's processes
+
+
+def _ports():
+    """Those that no connection gets as its own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 20
+    first = 10240 + PORTS * worker
+    return itertools.cycle(random.sample(range(first, first + PORTS), PORTS))
+
+
+_next_ports = _ports()
+
+
 def free_ports(count):
     """Ports that nobody has right now. All are held until all are found."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
+    sockets = {}
+    for port in itertools.islice(_next_ports, PORTS):
+        with contextlib.suppress(OSError):
+            sockets[port] = socket.create_server(("127.0.0.1", port))
+        if len(sockets) == count:
+            break
+    for sock in sockets.values():
         sock.close()
-    return ports
+    assert len(sockets) == count, "no free ports"
+    return list(sockets)
 
 
 class Dovecot:

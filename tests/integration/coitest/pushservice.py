@@ -391,7 +391,8 @@ class _Http2:
         while answer.endless:
             await self._send(answer, stream, CHUNK)
         self.h2.end_stream(stream)
-        await self._flush()
+        # not waiting for it: who has it all may close the connection at once
+        self.writer.write(self.h2.data_to_send())
 
     async def _send(self, answer, stream, data):
         for part in _parts(answer, data):
