@@ -202,6 +202,14 @@ static int push_queue_each_job(struct push_statement **stmt,
 	return ret < 0 ? -1 : count;
 }
 
+/* What a statement has returned that deletes jobs. */
+static int push_queue_uncount(struct push_queue *queue, int ret)
+{
+	if (ret > 0)
+		queue->count -= I_MIN((unsigned int)ret, queue->count);
+	return ret;
+}
+
 static int
 push_queue_delete(struct push_queue *queue, enum push_query content,
 		  enum push_query jobs, const char *user,
@@ -219,9 +227,7 @@ push_queue_delete(struct push_queue *queue, enum push_query content,
 			push_statement_bind_text(stmt, subscription_id);
 		ret = push_statement_run(&stmt);
 	}
-	if (ret > 0)
-		queue->count -= I_MIN((unsigned int)ret, queue->count);
-	return ret;
+	return push_queue_uncount(queue, ret);
 }
 
 /* As push_queue_delete(), of one job or of one lane. */
@@ -239,9 +245,7 @@ push_queue_delete_key(struct push_queue *queue, enum push_query content,
 		push_statement_bind_int(stmt, key);
 		ret = push_statement_run(&stmt);
 	}
-	if (ret > 0)
-		queue->count -= I_MIN((unsigned int)ret, queue->count);
-	return ret;
+	return push_queue_uncount(queue, ret);
 }
 
 static int push_queue_delete_job(struct push_queue *queue, int64_t seq)
