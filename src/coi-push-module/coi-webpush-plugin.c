@@ -47,4 +47,5 @@ void coi_push_plugin_deinit(void)
 {
 	coi_webpush_register(NULL);
 	coi_webpush_client_deinit();
+	webpush_keys_deinit();
 }

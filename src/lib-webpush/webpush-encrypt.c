@@ -5,6 +5,7 @@
 #include "webpush-key-private.h"
 #include "webpush-encrypt.h"
 
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/kdf.h>
@@ -29,32 +30,38 @@ struct webpush_secrets {
 	unsigned char nonce[WEBPUSH_NONCE_BYTES];
 };
 
-static bool webpush_derive_ecdh(EVP_PKEY *own, EVP_PKEY *peer,
-				unsigned char secret_r[WEBPUSH_SECRET_BYTES])
+/* The first coordinate of the product. EC_POINT_mul() is what computes it in
+   EVP_PKEY_derive() too, in constant time; but that takes keys that each make a
+   curve of their own, which costs nearly as much again. */
+static bool webpush_multiply(const EC_GROUP *group, EC_POINT *point,
+			     const BIGNUM *scalar, BIGNUM *x,
+			     unsigned char secret_r[WEBPUSH_SECRET_BYTES])
 {
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
-	size_t size = WEBPUSH_SECRET_BYTES;
-	bool ok = ctx != NULL && EVP_PKEY_derive_init(ctx) > 0 &&
-		/* 0: opening it has looked already; it costs a second ECDH */
-		EVP_PKEY_derive_set_peer_ex(ctx, peer, 0) > 0 &&
-		EVP_PKEY_derive(ctx, secret_r, &size) > 0 &&
-		size == WEBPUSH_SECRET_BYTES;
-
-	EVP_PKEY_CTX_free(ctx);
-	return ok;
+	return EC_POINT_mul(group, point, NULL, point, scalar, NULL) == 1 &&
+		EC_POINT_get_affine_coordinates(group, point, x, NULL,
+						NULL) == 1 &&
+		BN_bn2binpad(x, secret_r, WEBPUSH_SECRET_BYTES) > 0;
 }
 
+/* RFC 8291 3.1. Reading the point looks whether it is on the curve, whose order
+   is prime: there is no small subgroup to look for. */
 static bool webpush_ecdh(const struct webpush_receiver *receiver,
 			 const struct webpush_key *key,
 			 unsigned char secret_r[WEBPUSH_SECRET_BYTES])
 {
-	EVP_PKEY *own = webpush_key_open(key->point, key->private_key);
-	EVP_PKEY *peer = webpush_key_open(receiver->point, NULL);
-	bool ok = own != NULL && peer != NULL &&
-		webpush_derive_ecdh(own, peer, secret_r);
+	const EC_GROUP *group = webpush_curve();
+	EC_POINT *point = group == NULL ? NULL : EC_POINT_new(group);
+	BIGNUM *scalar = BN_secure_new(), *x = BN_secure_new();
+	bool ok = point != NULL && scalar != NULL && x != NULL &&
+		EC_POINT_oct2point(group, point, receiver->point,
+				   WEBPUSH_POINT_BYTES, NULL) == 1 &&
+		BN_bin2bn(key->private_key, WEBPUSH_PRIVATE_KEY_BYTES,
+			  scalar) != NULL &&
+		webpush_multiply(group, point, scalar, x, secret_r);
 
-	EVP_PKEY_free(own);
-	EVP_PKEY_free(peer);
+	BN_clear_free(x);
+	BN_clear_free(scalar);
+	EC_POINT_clear_free(point);
 	return ok;
 }
 

@@ -8,7 +8,6 @@
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
 
@@ -29,6 +28,23 @@ const char *webpush_crypto_error(const char *what)
 	ERR_clear_error();
 	return t_strdup_printf("%s failed: %s", what,
 			       reason == NULL ? "unknown error" : reason);
+}
+
+static EC_GROUP *webpush_the_curve = NULL;
+
+const EC_GROUP *webpush_curve(void)
+{
+	if (webpush_the_curve == NULL) {
+		webpush_the_curve =
+			EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	}
+	return webpush_the_curve;
+}
+
+void webpush_keys_deinit(void)
+{
+	EC_GROUP_free(webpush_the_curve);
+	webpush_the_curve = NULL;
 }
 
 /* Returns 1, 0 if the scalar is no private key, -1 on failure. */
@@ -55,7 +71,7 @@ static int webpush_key_set_point(const EC_GROUP *group, const BIGNUM *scalar,
 int webpush_key_init(const unsigned char private_key[WEBPUSH_PRIVATE_KEY_BYTES],
 		     struct webpush_key *key_r, const char **error_r)
 {
-	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	const EC_GROUP *group = webpush_curve();
 	BIGNUM *scalar = BN_secure_new();
 	int ret = -1;
 
@@ -70,7 +86,6 @@ int webpush_key_init(const unsigned char private_key[WEBPUSH_PRIVATE_KEY_BYTES],
 		*error_r = webpush_crypto_error("computing a public key");
 	}
 	BN_clear_free(scalar);
-	EC_GROUP_free(group);
 	return ret;
 }
 
@@ -81,20 +96,18 @@ void webpush_key_wipe(struct webpush_key *key)
 
 bool webpush_point_is_valid(const unsigned char *data, size_t size)
 {
-	EC_GROUP *group;
+	const EC_GROUP *group = webpush_curve();
 	EC_POINT *point;
 	bool valid;
 
 	if (size != WEBPUSH_POINT_BYTES ||
 	    data[0] != POINT_CONVERSION_UNCOMPRESSED)
 		return FALSE;
-	group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
 	point = group == NULL ? NULL : EC_POINT_new(group);
 	/* It looks whether the point is on the curve. */
 	valid = point != NULL &&
 		EC_POINT_oct2point(group, point, data, size, NULL) == 1;
 	EC_POINT_free(point);
-	EC_GROUP_free(group);
 	ERR_clear_error();
 	return valid;
 }
@@ -126,21 +139,19 @@ webpush_key_to_native(const unsigned char *private_key, unsigned char *native)
 	return ok;
 }
 
-static EVP_PKEY *webpush_key_from_params(OSSL_PARAM *params, int selection)
+static EVP_PKEY *webpush_key_from_params(OSSL_PARAM *params)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
 	EVP_PKEY *pkey = NULL;
 
 	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) <= 0 ||
-	    EVP_PKEY_fromdata(ctx, &pkey, selection, params) <= 0)
+	    EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_KEYPAIR, params) <= 0)
 		pkey = NULL;
 	EVP_PKEY_CTX_free(ctx);
 	return pkey;
 }
 
-EVP_PKEY *
-webpush_key_open(const unsigned char point[WEBPUSH_POINT_BYTES],
-		 const unsigned char *private_key)
+EVP_PKEY *webpush_key_open(const struct webpush_key *key)
 {
 	unsigned char native[WEBPUSH_PRIVATE_KEY_BYTES];
 	char group[] = "prime256v1";
@@ -150,16 +161,13 @@ webpush_key_open(const unsigned char point[WEBPUSH_POINT_BYTES],
 	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
 						     group, 0);
 	params[1] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY,
-						      (void *)point,
-						      WEBPUSH_POINT_BYTES);
-	params[2] = params[3] = OSSL_PARAM_construct_end();
-	if (private_key == NULL)
-		return webpush_key_from_params(params, EVP_PKEY_PUBLIC_KEY);
-
+						      (void *)key->point,
+						      sizeof(key->point));
 	params[2] = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY,
 					    native, sizeof(native));
-	if (webpush_key_to_native(private_key, native))
-		pkey = webpush_key_from_params(params, EVP_PKEY_KEYPAIR);
+	params[3] = OSSL_PARAM_construct_end();
+	if (webpush_key_to_native(key->private_key, native))
+		pkey = webpush_key_from_params(params);
 	OPENSSL_cleanse(native, sizeof(native));
 	return pkey;
 }

@@ -21,6 +21,8 @@ struct webpush_key {
 int webpush_key_init(const unsigned char private_key[WEBPUSH_PRIVATE_KEY_BYTES],
 		     struct webpush_key *key_r, const char **error_r);
 void webpush_key_wipe(struct webpush_key *key);
+/* Frees what is kept for all keys. */
+void webpush_keys_deinit(void);
 
 /* Whether it is an uncompressed point on the curve. */
 bool webpush_point_is_valid(const unsigned char *data, size_t size);

@@ -9,7 +9,6 @@
 #include "webpush-vapid.h"
 
 #include <openssl/bn.h>
-#include <openssl/ec.h>
 
 #define WEBPUSH_JWT_HEADER "{\"typ\":\"JWT\",\"alg\":\"ES256\"}"
 
@@ -41,7 +40,7 @@ static bool webpush_sign(const struct webpush_key *key,
 {
 	unsigned char der[WEBPUSH_SIGNATURE_DER_MAX_BYTES];
 	size_t der_size = sizeof(der);
-	EVP_PKEY *pkey = webpush_key_open(key->point, key->private_key);
+	EVP_PKEY *pkey = webpush_key_open(key);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ok = pkey != NULL && ctx != NULL &&
 		EVP_DigestSignInit_ex(ctx, NULL, "SHA256", NULL, NULL, pkey,
