@@ -18,7 +18,8 @@ PARTS = {
     "login": times.login_rows,
     "memory": times.memory_rows,
     "contacts": scale.rows,
-    "push": push_costs.rows,
+    "push": push_costs.delivery_rows,
+    "worker": push_costs.worker_rows,
 }
 HEAD = common.Row("", "plain", "with the plugins", "ratio", "target")
 

@@ -61,11 +61,32 @@ def deliveries(case, number, directory, prepare=None, settings=None):
     return total
 
 
+def where(case, directory):
+    return directory / f"{case.kind}-{case.plugins}-{case.chat}"
+
+
 def per_delivery(case, few, many, directory, prepare=None, settings=None):
     """By the slope: what starting costs falls out."""
-    base = directory / f"{case.kind}-{case.plugins}-{case.chat}"
+    base = where(case, directory)
     return (deliveries(case, many, base / "many", prepare, settings) -
             deliveries(case, few, base / "few", prepare, settings)) / (many - few)
+
+
+def of_functions(case, few, many, directory, parts):
+    """What per_delivery() has counted, of some functions and all below them:
+    parts has names of functions for a name of the whole."""
+    profiles = []
+    for name in ("few", "many"):
+        [path] = (where(case, directory) / name / "out").iterdir()
+        profiles.append(callgrind.Profile(path))
+
+    def cost(profile, names):
+        found = [function for function in profile.own if function[0] in names]
+        if len(found) != len(names):
+            raise RuntimeError(f"{path} has {found} only of {names}")
+        return sum(map(profile.total, found))
+    return {what: (cost(profiles[1], names) - cost(profiles[0], names)) / (many - few)
+            for what, names in parts.items()}
 
 
 def delivery_rows(options, directory):

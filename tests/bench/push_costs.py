@@ -20,6 +20,7 @@ from push import SETTINGS, Phone, Worker, subscribed
 
 import common
 import instructions
+import times
 
 BODY_BYTES = 3000
 CONNECTIONS = 20    # of mail processes to the worker
@@ -27,15 +28,31 @@ USERS = 200
 QUEUED = 100_000
 
 
-def rows(options, directory):
+def delivery_rows(options, directory):
     yield from instruction_rows(options, directory / "push")
     yield from waiting_rows(options)
+    yield idle_row()
+
+
+def worker_rows(options, _directory):
     with tempfile.TemporaryDirectory(dir=os.environ["COI_WORK"]) as work:
-        yield from worker_rows(options, pathlib.Path(work))
+        yield speed_row(options, pathlib.Path(work))
         yield memory_row(options, pathlib.Path(work))
 
 
 # -- instructions
+
+# What a push is made of, by the functions that make it.
+PARTS = {
+    "reading the message, payload": (
+        "coi_webpush_message_read", "coi_webpush_message_get_headers",
+        "coi_webpush_message_get_content", "webpush_payload_format"),
+    "encryption": ("webpush_encrypt",),
+    "signature": ("webpush_vapid_append",),
+    "computing public keys": ("webpush_key_init",),
+    "all": ("coi_webpush_ring",),
+}
+
 
 def instruction_rows(options, directory):
     few, many = (number * common.USERS for number in ((3, 8) if options.quick else (5, 30)))
@@ -61,6 +78,10 @@ def instruction_rows(options, directory):
                 f"instructions per delivery: {case.name}, {count} subscriptions",
                 f"{without / 1000:,.0f} k", f"{ours / 1000:,.0f} k",
                 f"{ours / without:.4f}", "" if count else "<= 1.02")
+    for what, number in instructions.of_functions(common.CHAT, few, many, directory / "True-1",
+                                                  PARTS).items():
+        yield common.Row(f"instructions per push of chat: {what}", "",
+                         f"{number / 1000:,.0f} k", "")
 
 
 def subscribe(dovecot, worker, case, count):
@@ -108,19 +129,22 @@ def subscribed_for_real(client, service):
 
 
 def waiting_rows(options):
-    rounds = 30 if options.quick else 200
+    rounds = 30 if options.quick else 500
     with contextlib.ExitStack() as stack:
-        servers = {}
+        servers, workers = {}, {}
         for name in ("fast", "hanging"):
             directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
             authority = Authority(directory / "authority")
             service = stack.enter_context(PushService(authority))
-            servers[name] = service, stack.enter_context(pushing(service, authority, directory))
+            dovecot = stack.enter_context(pushing(service, authority, directory))
+            servers[name] = service, dovecot
+            workers[name] = stack.enter_context(Client(dovecot))
         hanging = servers["hanging"][0]
         hanging.on_connect = "hang"
         hanging.drop_connections()
         spent = {name: [] for name in servers}
         late = []
+        queued = 0
         for name in common.turns(list(servers), rounds):
             service, dovecot = servers[name]
             before = len(service.received())
@@ -129,6 +153,11 @@ def waiting_rows(options):
             if name == "fast":
                 wait_until(lambda: len(service.received()) > before, "the push")
                 late.append((service.received()[-1].time - end) * 1000)
+            else:
+                queued += 1
+            # what the one's worker writes is not to hold up the other
+            wait_until(lambda: len(workers[name].queue("bob")) ==
+                       (queued if name == "hanging" else 0), "the worker has done its part")
     fast, hanging = (common.median(spent[name]) for name in ("fast", "hanging"))
     yield common.Row("DATA to 250, one subscription: a hanging service for a fast one",
                      f"{fast:.2f} ms", f"{hanging:.2f} ms", f"{hanging / fast:.3f}", "<= 1.05")
@@ -150,6 +179,15 @@ def data_to_250(dovecot):
         code, text = session.getreply()
         assert code == 250, text
         return (time.monotonic() - start) * 1000
+
+
+# -- who never pushes
+
+def idle_row():
+    with common.running(True) as without, common.running(True, settings=SETTINGS) as ours:
+        before, after = times.idle_kbytes(without), times.idle_kbytes(ours)
+    return common.Row("private memory of an idle imap process that never pushed",
+                      f"{before:.0f} kB", f"{after:.0f} kB", f"{after - before:+.0f} kB", "+0 kB")
 
 
 # -- the worker
@@ -201,25 +239,28 @@ def worker_alone(directory, authority, **settings):
         dovecot.remove()
 
 
-def hand_over(dovecot, count, endpoint):
-    """By several clients at once; fails unless all are acknowledged."""
+def make_jobs(count, endpoint):
+    """The lines of each client."""
     body = os.urandom(BODY_BYTES)
-    numbers = itertools.cycle(range(USERS))
     shares = [[] for _ in range(CONNECTIONS)]
-    for _, number in zip(range(count), numbers):
+    for _, number in zip(range(count), itertools.cycle(range(USERS))):
         shares[number % CONNECTIONS].append("JOB\t" + Job(
             endpoint.format(number), user=f"user{number}", body=body).line() + "\n")
+    return [(len(lines), "".join(lines).encode()) for lines in shares]
+
+
+def hand_over(dovecot, shares):
+    """By several clients at once; fails unless all are acknowledged."""
     refused = []
 
-    def run(lines):
+    def run(count, lines):
         with Client(dovecot) as client:
-            writer = threading.Thread(target=client.sock.sendall,
-                                      args=("".join(lines).encode(),))
+            writer = threading.Thread(target=client.sock.sendall, args=(lines,))
             writer.start()
-            refused.extend(line for line in (client.read() for _ in lines)
+            refused.extend(line for line in (client.read() for _ in range(count))
                            if not line.startswith("OK\t"))
             writer.join()
-    threads = [threading.Thread(target=run, args=(lines,)) for lines in shares]
+    threads = [threading.Thread(target=run, args=share) for share in shares]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -240,17 +281,18 @@ def resident(dovecot):
     return int(re.search(r"VmRSS:\s*(\d+) kB", text)[1]) / 1024
 
 
-def worker_rows(options, directory):
+def speed_row(options, directory):
     count = 4000 if options.quick else 40000
     authority = Authority(directory / "authority")
     with nghttpd(directory, authority) as port:
         most = ceiling(port, count, directory)
         with worker_alone(directory, authority) as dovecot:
+            jobs = make_jobs(count, f"https://localhost:{port}/push?{{}}")
             start = time.monotonic()
-            hand_over(dovecot, count, f"https://localhost:{port}/push?{{}}")
+            hand_over(dovecot, jobs)
             wait_sent(dovecot)
             sent = count / (time.monotonic() - start)
-    yield common.Row(f"durable pushes a second, {BODY_BYTES:,} bytes, TLS; plain: h2load",
+    return common.Row(f"durable pushes a second, {BODY_BYTES:,} bytes, TLS; plain: h2load",
                      f"{most:,.0f}", f"{sent:,.0f}", f"{sent:,.0f}", ">= 3,000")
 
 
@@ -260,7 +302,7 @@ def memory_row(options, directory):
     directory.mkdir()
     with worker_alone(directory, Authority(directory / "authority"),
                       dns_servers=f"127.0.0.1:{free_ports(1)[0]}") as dovecot:
-        hand_over(dovecot, count, "https://push{}.example.net/x")
+        hand_over(dovecot, make_jobs(count, "https://push{}.example.net/x"))
         used = resident(dovecot)
     return common.Row(f"memory of the worker, {count:,} jobs queued", "", f"{used:.1f} MB",
                       f"{used:.1f} MB", "<= 32 MB")
