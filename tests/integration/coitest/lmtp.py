@@ -1,5 +1,6 @@
-"""An LMTP client of one transaction (RFC 2033)."""
+"""An LMTP client (RFC 2033)."""
 
+import contextlib
 import socket
 
 
@@ -27,39 +28,56 @@ def _expect(reply, code):
         raise LmtpError(reply or "connection closed")
 
 
-def deliver(address, recipients, message, sender="alice@example.org",
-            transcript=None, timeout=30):
-    """Delivers message (bytes) to the recipients. address: a path or a (host,
-    port) pair. Returns the last reply that each recipient got: for RCPT TO if
-    that was refused, else for the message itself."""
-    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.settimeout(timeout)
-        sock.connect(address)
-        with sock.makefile("rwb") as stream:
-            say = transcript or (lambda *_: None)
+class Lmtp:
+    """A connection. address: a path or a (host, port) pair. Use it in `with`."""
 
-            def command(line):
-                say("C", line.encode())
-                reply = _command(stream, line)
-                say("S", reply.encode())
-                return reply
+    def __init__(self, address, transcript=None, timeout=30):
+        self.say = transcript or (lambda *_: None)
+        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+        with contextlib.ExitStack() as stack:
+            self.sock = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            self.sock.settimeout(timeout)
+            self.sock.connect(address)
+            self.stream = stack.enter_context(self.sock.makefile("rwb"))
+            _expect(_reply(self.stream), "220")
+            _expect(self._command("LHLO client.example.org"), "250")
+            self.stack = stack.pop_all()
 
-            _expect(_reply(stream), "220")
-            _expect(command("LHLO client.example.org"), "250")
-            _expect(command(f"MAIL FROM:<{sender}>"), "250")
-            replies = {rcpt: command(f"RCPT TO:<{rcpt}>") for rcpt in recipients}
-            accepted = [r for r in recipients if replies[r].startswith("250")]
-            if accepted:
-                _expect(command("DATA"), "354")
-                say("C", message + b".")
-                stream.write(_stuff(message) + b".\r\n")
-                stream.flush()
-                for rcpt in accepted:
-                    replies[rcpt] = _reply(stream)
-                    say("S", replies[rcpt].encode())
-            _command(stream, "QUIT")
-            return replies
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        with self.stack:
+            if error[0] is None:
+                _command(self.stream, "QUIT")
+
+    def _command(self, line):
+        self.say("C", line.encode())
+        reply = _command(self.stream, line)
+        self.say("S", reply.encode())
+        return reply
+
+    def deliver(self, recipients, message, sender="alice@example.org"):
+        """One transaction. Returns the last reply that each recipient got: for
+        RCPT TO if that was refused, else for the message (bytes) itself."""
+        _expect(self._command(f"MAIL FROM:<{sender}>"), "250")
+        replies = {rcpt: self._command(f"RCPT TO:<{rcpt}>") for rcpt in recipients}
+        accepted = [r for r in recipients if replies[r].startswith("250")]
+        if accepted:
+            _expect(self._command("DATA"), "354")
+            self.say("C", message + b".")
+            self.stream.write(_stuff(message) + b".\r\n")
+            self.stream.flush()
+            for rcpt in accepted:
+                replies[rcpt] = _reply(self.stream)
+                self.say("S", replies[rcpt].encode())
+        return replies
+
+
+def deliver(address, recipients, message, sender="alice@example.org", **options):
+    """By a connection of its own: see Lmtp and its deliver()."""
+    with Lmtp(address, **options) as lmtp:
+        return lmtp.deliver(recipients, message, sender)
 
 
 def _stuff(message):
