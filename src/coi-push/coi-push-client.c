@@ -9,6 +9,7 @@
 #include "strescape.h"
 #include "coi-limits.h"
 #include "push-protocol.h"
+#include "coi-push-command.h"
 #include "coi-push-queue.h"
 #include "coi-push-worker.h"
 #include "coi-push-client.h"
@@ -31,13 +32,6 @@ struct push_client {
 	   meanwhile. */
 	char *list_user;
 	int64_t list_seq;
-};
-
-struct push_client_command {
-	const char *name;
-	unsigned int arg_count;
-	/* As connection's input_args. */
-	int (*run)(struct push_client *client, const char *const *args);
 };
 
 static struct connection_list *push_clients = NULL;
@@ -65,12 +59,12 @@ static void push_client_wait(struct push_client *client, const char *what)
 	str_append_c(client->waiting, '\n');
 }
 
-static int push_client_job(struct push_client *client, const char *const *args)
+static void push_client_job(struct push_client *client, const char *line)
 {
 	const char *id, *error;
 
-	if (push_worker_add(client->worker, t_strarray_join(args, "\t"),
-			    client->uid, &id, &error) == 0) {
+	if (push_worker_add(client->worker, line, client->uid,
+			    &id, &error) == 0) {
 		push_client_wait(client, id);
 	} else {
 		e_info(client->conn.event, "Job %s refused: %s",
@@ -78,7 +72,6 @@ static int push_client_job(struct push_client *client, const char *const *args)
 		push_client_refuse(client, id == NULL ? PUSH_PROTOCOL_NONE : id,
 				   error);
 	}
-	return 1;
 }
 
 struct push_client_gone_context {
@@ -96,13 +89,13 @@ static void push_client_gone_one(const char *subscription_id, const char *hash,
 	str_printfa(ctx->reply, "\t%s\t%s\n", subscription_id, hash);
 }
 
-static int push_client_gone(struct push_client *client, const char *const *args)
+static void push_client_gone(struct push_client *client, const char *user)
 {
 	struct push_client_gone_context ctx = {
-		.reply = str_new(default_pool, 256), .user = args[0]
+		.reply = str_new(default_pool, 256), .user = user
 	};
 
-	if (push_queue_list_gone(push_worker_get_queue(client->worker), args[0],
+	if (push_queue_list_gone(push_worker_get_queue(client->worker), user,
 				 push_client_gone_one, &ctx) < 0) {
 		push_client_refuse(client, PUSH_PROTOCOL_GONE,
 				   "the queue cannot be read");
@@ -112,33 +105,16 @@ static int push_client_gone(struct push_client *client, const char *const *args)
 		push_client_send(client, str_c(ctx.reply));
 	}
 	str_free(&ctx.reply);
-	return 1;
 }
 
-static int
-push_client_forget(struct push_client *client, const char *const *args)
+/* `ret' is what the queue has said. */
+static void push_client_change(struct push_client *client, const char *name,
+			       int ret)
 {
-	if (push_queue_forget(push_worker_get_queue(client->worker),
-			      args[0], args[1], args[2]) < 0) {
-		push_client_refuse(client, PUSH_PROTOCOL_FORGET,
-				   PUSH_CLIENT_NOT_WRITTEN);
-	} else {
-		push_client_wait(client, PUSH_PROTOCOL_FORGET);
-	}
-	return 1;
-}
-
-static int
-push_client_cancel(struct push_client *client, const char *const *args)
-{
-	if (push_queue_cancel(push_worker_get_queue(client->worker),
-			      args[0], args[1]) < 0) {
-		push_client_refuse(client, PUSH_PROTOCOL_CANCEL,
-				   PUSH_CLIENT_NOT_WRITTEN);
-	} else {
-		push_client_wait(client, PUSH_PROTOCOL_CANCEL);
-	}
-	return 1;
+	if (ret < 0)
+		push_client_refuse(client, name, PUSH_CLIENT_NOT_WRITTEN);
+	else
+		push_client_wait(client, name);
 }
 
 /* What the log and doveadm show of an endpoint. */
@@ -208,54 +184,64 @@ static int push_client_flush(struct push_client *client)
 	return ret;
 }
 
-static int push_client_queue(struct push_client *client,
-			     const char *const *args)
+/* Returns 0 if there is more of the list than the client takes at once. */
+static int push_client_queue(struct push_client *client, const char *user)
 {
-	if (*args[0] == '\0' &&
+	if (*user == '\0' &&
 	    client->uid != 0 && client->uid != geteuid()) {
 		push_client_refuse(client, PUSH_PROTOCOL_QUEUE,
 				   "not allowed to this user");
 		return 1;
 	}
-	client->list_user = i_strdup(args[0]);
+	client->list_user = i_strdup(user);
 	client->list_seq = 0;
 	connection_input_halt(&client->conn);
 	push_client_list(client);
 	return client->list_user == NULL ? 1 : 0;
 }
 
-static const struct push_client_command push_client_commands[] = {
-	{ PUSH_PROTOCOL_GONE, 1, push_client_gone },
-	{ PUSH_PROTOCOL_FORGET, 3, push_client_forget },
-	{ PUSH_PROTOCOL_CANCEL, 2, push_client_cancel },
-	{ PUSH_PROTOCOL_QUEUE, 1, push_client_queue },
-};
-
-/* Returns -1 if there is no such command. */
-static int push_client_run(struct push_client *client, const char *const *args)
+/* Returns as connection's input_args. */
+static int push_client_run(struct push_client *client,
+			   const struct push_command *command)
 {
-	const struct push_client_command *command;
-	unsigned int i;
+	struct push_queue *queue = push_worker_get_queue(client->worker);
 
-	/* how many fields a job has, knows push_job_parse() */
-	if (strcmp(args[0], PUSH_PROTOCOL_JOB) == 0)
-		return push_client_job(client, args + 1);
-	for (i = 0; i < N_ELEMENTS(push_client_commands); i++) {
-		command = &push_client_commands[i];
-		if (strcmp(args[0], command->name) == 0 &&
-		    str_array_length(args + 1) == command->arg_count)
-			return command->run(client, args + 1);
+	switch (command->type) {
+	case PUSH_COMMAND_JOB:
+		push_client_job(client, command->job_line);
+		break;
+	case PUSH_COMMAND_GONE:
+		push_client_gone(client, command->user);
+		break;
+	case PUSH_COMMAND_FORGET:
+		push_client_change(client, PUSH_PROTOCOL_FORGET,
+			push_queue_forget(queue, command->user,
+					  command->subscription_id,
+					  command->endpoint_hash));
+		break;
+	case PUSH_COMMAND_CANCEL:
+		push_client_change(client, PUSH_PROTOCOL_CANCEL,
+			push_queue_cancel(queue, command->user,
+					  command->subscription_id));
+		break;
+	case PUSH_COMMAND_QUEUE:
+		return push_client_queue(client, command->user);
 	}
-	e_error(client->conn.event, "Unknown command");
-	return -1;
+	return 1;
 }
 
 static int
 push_client_input_args(struct connection *conn, const char *const *args)
 {
 	struct push_client *client = (struct push_client *)conn;
-	int ret = push_client_run(client, args);
+	struct push_command command;
+	int ret;
 
+	if (push_command_parse(args, &command) < 0) {
+		e_error(conn->event, "Unknown command");
+		return -1;
+	}
+	ret = push_client_run(client, &command);
 	/* whatever has failed is to be mended too */
 	push_worker_wake(client->worker);
 	if (ret >= 0 && client->list_user == NULL &&

@@ -8,7 +8,7 @@
 #include "str.h"
 #include "time-util.h"
 #include "coi-limits.h"
-#include "webpush-text.h"
+#include "coi-push-command.h"
 #include "coi-push-events.h"
 #include "coi-push-queue.h"
 #include "coi-push-resolver.h"
@@ -21,9 +21,6 @@
    free in between. */
 #define PUSH_QUEUE_PAGES_PER_JOB 8
 #define PUSH_QUEUE_PAGES_MIN 4096
-
-/* The first field of a job that is not what it is: see push-job.c. */
-#define PUSH_JOB_ID_FIELD 1
 
 /* The first job of a lane, on its way. */
 struct push_attempt {
@@ -238,18 +235,6 @@ struct push_queue *push_worker_get_queue(struct push_worker *worker)
 	return worker->queue;
 }
 
-/* Also of a job that cannot be read. */
-static const char *push_worker_find_id(const char *line)
-{
-	const char *const *fields = t_strsplit(line, "\t");
-
-	if (str_array_length(fields) <= PUSH_JOB_ID_FIELD ||
-	    !webpush_is_token(fields[PUSH_JOB_ID_FIELD],
-			      COI_PUSH_JOB_ID_MIN_LEN, COI_PUSH_JOB_ID_MAX_LEN))
-		return NULL;
-	return fields[PUSH_JOB_ID_FIELD];
-}
-
 int push_worker_add(struct push_worker *worker, const char *line, uid_t uid,
 		    const char **id_r, const char **error_r)
 {
@@ -259,7 +244,7 @@ int push_worker_add(struct push_worker *worker, const char *line, uid_t uid,
 
 	if (push_job_parse(line, &worker->policy, pool_datastack_create(),
 			   &job, &endpoint, error_r) < 0) {
-		*id_r = push_worker_find_id(line);
+		*id_r = push_command_find_job_id(line);
 		return -1;
 	}
 	if (push_queue_count_added(worker->queue) >= COI_PUSH_QUEUE_BATCH_MAX)
