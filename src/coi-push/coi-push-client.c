@@ -10,6 +10,7 @@
 #include "coi-limits.h"
 #include "push-protocol.h"
 #include "coi-push-command.h"
+#include "coi-push-peer.h"
 #include "coi-push-queue.h"
 #include "coi-push-worker.h"
 #include "coi-push-client.h"
@@ -187,8 +188,7 @@ static int push_client_flush(struct push_client *client)
 /* Returns 0 if there is more of the list than the client takes at once. */
 static int push_client_queue(struct push_client *client, const char *user)
 {
-	if (*user == '\0' &&
-	    client->uid != 0 && client->uid != geteuid()) {
+	if (*user == '\0' && !push_peer_may_list_all(client->uid, geteuid())) {
 		push_client_refuse(client, PUSH_PROTOCOL_QUEUE,
 				   "not allowed to this user");
 		return 1;
@@ -294,10 +294,8 @@ void push_clients_deinit(void)
 	connection_list_deinit(&push_clients);
 }
 
-/* One user of the system must not keep all others away. */
-static bool push_clients_have_too_many(uid_t uid)
+static unsigned int push_clients_count(uid_t uid)
 {
-	unsigned int max = master_service_get_client_limit(master_service);
 	const struct connection *conn;
 	unsigned int count = 0;
 
@@ -305,7 +303,7 @@ static bool push_clients_have_too_many(uid_t uid)
 		if (((const struct push_client *)conn)->uid == uid)
 			count++;
 	}
-	return uid != 0 && count >= max - max / 4;
+	return count;
 }
 
 static void push_client_refuse_fd(int fd, const char *why)
@@ -325,7 +323,8 @@ void push_client_create(struct push_worker *worker, int fd)
 			"its user is not known: %m"));
 		return;
 	}
-	if (push_clients_have_too_many(cred.uid)) {
+	if (!push_peer_may_connect(cred.uid, push_clients_count(cred.uid),
+			master_service_get_client_limit(master_service))) {
 		push_client_refuse_fd(fd, t_strdup_printf(
 			"too many of uid %s", dec2str(cred.uid)));
 		return;
