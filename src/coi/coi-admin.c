@@ -6,6 +6,7 @@
 #include "coi-mailboxes.h"
 #include "coi-message.h"
 #include "coi-store.h"
+#include "coi-subscriptions.h"
 #include "coi-webpush.h"
 
 static int
@@ -26,6 +27,13 @@ static int coi_admin_erase(struct coi_user *cuser, const char **error_r)
 	return coi_store_erase(cuser->store, error_r);
 }
 
+static int
+coi_admin_count_subscriptions(struct coi_user *cuser, unsigned int *count_r,
+			      const char **error_r)
+{
+	return coi_subscriptions_count(cuser->store, count_r, error_r);
+}
+
 const struct coi_admin_vfuncs coi_plugin_admin = {
 	.user_get = coi_user_get,
 	.get_active_filter = coi_user_get_active_filter,
@@ -34,6 +42,7 @@ const struct coi_admin_vfuncs coi_plugin_admin = {
 	.move = coi_seen_move_unseen_too,
 	.erase = coi_admin_erase,
 	.check_push = coi_webpush_check,
+	.count_subscriptions = coi_admin_count_subscriptions,
 	.push_is_on = coi_webpush_is_on,
 	.push_get = coi_webpush_get,
 	.contacts_get = coi_contacts_get,

@@ -38,6 +38,10 @@ struct coi_admin_vfuncs {
 	/* coi_webpush_check() */
 	int (*check_push)(struct coi_user *cuser,
 			  coi_contacts_problem_t *problem, void *context);
+	/* coi_subscriptions_count() */
+	int (*count_subscriptions)(struct coi_user *cuser,
+				   unsigned int *count_r,
+				   const char **error_r);
 	/* coi_webpush_is_on() */
 	bool (*push_is_on)(struct coi_user *cuser);
 	/* coi_webpush_get() */

@@ -63,6 +63,20 @@ int coi_subscriptions_try(struct coi_store *store, unsigned int count,
 			       str_len(str), error_r) < 0 ? -1 : 1;
 }
 
+int coi_subscriptions_count(struct coi_store *store, unsigned int *count_r,
+			    const char **error_r)
+{
+	struct coi_config config;
+
+	*count_r = 0;
+	if (coi_state_read(store, pool_datastack_create(), &config,
+			   error_r) < 0)
+		return -1;
+	return !config.has_subscriptions ? 0 :
+		coi_entries_count(store, COI_ENTRY_SUBSCRIPTION, count_r,
+				  error_r);
+}
+
 int coi_subscriptions_recount(struct coi_store *store, const char **error_r)
 {
 	unsigned int count;

@@ -5,7 +5,15 @@ struct coi_store;
 struct coi_user;
 
 /* What the store keeps about the subscriptions of Web Push beside their entries.
-   Call these between lock and unlock. Errors (data stack) are for the log. */
+   Errors (data stack) are for the log. */
+
+/* How many there are, also of those that were never validated and have not been
+   removed yet. They are not listed where the mark says that there are none.
+   Returns 0 or -1. */
+int coi_subscriptions_count(struct coi_store *store, unsigned int *count_r,
+			    const char **error_r);
+
+/* Call the next two between lock and unlock. */
 
 /* Notes `count' attempts to subscribe. Returns 1, 0 if there would be more than
    COI_PUSH_ATTEMPTS_MAX in an hour (W33), with nothing changed, or -1. */

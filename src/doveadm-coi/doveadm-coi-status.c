@@ -15,7 +15,7 @@ struct doveadm_coi_status {
 
 	const char *enabled, *filter, *root;
 	bool exists[COI_MAILBOX_COUNT];
-	unsigned int contacts, blocked, groups, pending;
+	unsigned int contacts, blocked, groups, pending, subscriptions;
 };
 
 static int
@@ -27,7 +27,8 @@ doveadm_coi_status_init(struct doveadm_coi_cmd *cmd ATTR_UNUSED,
 		"chats_mailbox", "contacts_mailbox", "blocked_mailbox"
 	};
 	static const char *const numbers[] = {
-		"contacts", "blocked", "groups", "groups_pending"
+		"contacts", "blocked", "groups", "groups_pending",
+		"subscriptions"
 	};
 	unsigned int i;
 
@@ -127,6 +128,20 @@ doveadm_coi_status_count_group(void *context, const char *hash ATTR_UNUSED,
 }
 
 static int
+doveadm_coi_status_count_subscriptions(struct doveadm_coi_status *status)
+{
+	const struct doveadm_coi_user *duser = status->duser;
+	const char *error;
+
+	if (duser->admin->count_subscriptions(duser->cuser,
+			&status->subscriptions, &error) < 0) {
+		return doveadm_coi_fail(status->cmd, duser, MAIL_ERROR_TEMP,
+					"%s", error);
+	}
+	return 0;
+}
+
+static int
 doveadm_coi_status_find(struct doveadm_coi_status *status,
 			struct mailbox *inbox)
 {
@@ -140,10 +155,11 @@ doveadm_coi_status_find(struct doveadm_coi_status *status,
 	}
 	if (doveadm_coi_each_contact(status->cmd, status->duser, inbox,
 				     doveadm_coi_status_count_contact,
-				     status) < 0)
+				     status) < 0 ||
+	    doveadm_coi_each_group(status->cmd, status->duser, inbox,
+				   doveadm_coi_status_count_group, status) < 0)
 		return -1;
-	return doveadm_coi_each_group(status->cmd, status->duser, inbox,
-				      doveadm_coi_status_count_group, status);
+	return doveadm_coi_status_count_subscriptions(status);
 }
 
 /*
@@ -166,6 +182,7 @@ static void doveadm_coi_status_print(const struct doveadm_coi_status *status)
 	doveadm_print_num(status->blocked);
 	doveadm_print_num(status->groups);
 	doveadm_print_num(status->pending);
+	doveadm_print_num(status->subscriptions);
 }
 
 static int

@@ -66,7 +66,7 @@ def break_store(dovecot, user):
 
 OFF = {"enabled": "no", "filter": "none", "root": "COI", "chats_mailbox": "no",
        "contacts_mailbox": "no", "blocked_mailbox": "no", "contacts": 0, "blocked": 0,
-       "groups": 0, "groups_pending": 0}
+       "groups": 0, "groups_pending": 0, "subscriptions": 0}
 ON = OFF | {"enabled": "yes", "filter": "active", "chats_mailbox": "yes",
             "contacts_mailbox": "yes", "blocked_mailbox": "yes"}
 

@@ -13,8 +13,8 @@ from coitest.pushservice import Answer
 from messages import mail
 from push import (ENDPOINT, SETTINGS, SUBJECT, VAPID, Phone, base64url, claims, entry, now,
                   subscribe, subscribed, subscriptions, vapid_point)
-from test_doveadm import (EX_NOTFOUND, EX_NOTPOSSIBLE, EX_TEMPFAIL, EX_USAGE, break_store,
-                          refused, rows, rows_in_spite, users_file)
+from test_doveadm import (EX_NOTFOUND, EX_NOTPOSSIBLE, EX_TEMPFAIL, EX_USAGE, OFF,
+                          break_store, refused, rows, rows_in_spite, status, users_file)
 from test_push_subscriptions import OTHER, SECRET, age, backup, restart
 
 ID, ID2 = "phone00001", "phone00002"
@@ -118,6 +118,25 @@ def test_push_is_not_set_up(push):
     assert push_rows(dovecot, "remove", "-u", "bob", "--all") == [{"removed": 1}]
     assert push_rows(dovecot, "list", "-u", "bob") == []
     assert worker.cancelled() == []
+
+
+def test_status(push, driver):
+    """It counts subscriptions, validated or not, but only where the store's mark says
+    that there are any: nobody else's are listed."""
+    dovecot, worker = push(driver=driver)
+    assert status(dovecot)["subscriptions"] == 0
+    bob = dovecot.imap("bob")
+    subscribed(bob, worker, ID)
+    subscribe(bob, ID2, Phone())
+    assert status(dovecot) == OFF | {"subscriptions": 2}
+    set_entry(bob, entry(ID2), None)
+    without_push(dovecot)
+    assert status(dovecot)["subscriptions"] == 1
+    state = store(dovecot, "bob")
+    text = state.read_text()
+    state.write_text(text.replace("has-subscriptions\tyes\n", ""))
+    assert state.read_text() != text
+    assert status(dovecot)["subscriptions"] == 0
 
 
 @pytest.mark.parametrize("args", [
