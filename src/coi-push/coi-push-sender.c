@@ -39,6 +39,8 @@ struct push_request {
 	struct curl_slist *headers, *resolve;
 	size_t answer_bytes;
 	bool answer_too_long;
+	/* of the endpoint */
+	bool trusted, local;
 	char *retry_after;
 	const char *refused;
 	push_sender_callback_t *callback;
@@ -247,9 +249,10 @@ void push_sender_deinit(struct push_sender **_sender)
 	curl_global_cleanup();
 }
 
-bool push_sender_needs_addresses(const struct push_sender *sender)
+bool push_sender_needs_addresses(const struct push_sender *sender,
+				 const struct webpush_endpoint *endpoint)
 {
-	return *sender->set.proxy_url == '\0';
+	return *sender->set.proxy_url == '\0' || endpoint->local;
 }
 
 static size_t push_request_count(struct push_request *request, size_t size)
@@ -335,7 +338,7 @@ push_request_open_socket(void *context, curlsocktype purpose ATTR_UNUSED,
 
 	if (push_sender_read_address(address, &ip) < 0)
 		return CURL_SOCKET_BAD;
-	if (*set->proxy_url == '\0' && !set->insecure &&
+	if (*set->proxy_url == '\0' && !set->insecure && !request->trusted &&
 	    !webpush_address_is_allowed(&ip, &request->refused))
 		return CURL_SOCKET_BAD;
 	return push_sender_open_socket(request->sender, address);
@@ -351,10 +354,10 @@ push_headers_add(struct curl_slist *headers, const char *line)
 }
 
 /* RFC 8030 5, RFC 8291 4, RFC 8292 3 */
-static struct curl_slist *push_request_headers(const struct push_job *job)
+static struct curl_slist *
+push_request_webpush_headers(struct curl_slist *headers,
+			     const struct push_job *job)
 {
-	struct curl_slist *headers = NULL;
-
 	headers = push_headers_add(headers, t_strdup_printf(
 		"Authorization: %s", job->authorization));
 	headers = push_headers_add(headers, "Content-Encoding: aes128gcm");
@@ -371,6 +374,16 @@ static struct curl_slist *push_request_headers(const struct push_job *job)
 	/* W17: a header without a value */
 	if (job->validation)
 		headers = push_headers_add(headers, "WebPush-Validation;");
+	return headers;
+}
+
+static struct curl_slist *push_request_headers(const struct push_job *job)
+{
+	struct curl_slist *headers = NULL;
+
+	headers = job->kind == PUSH_JOB_KIND_WEBPUSH ?
+		push_request_webpush_headers(headers, job) :
+		push_headers_add(headers, "Content-Type: text/plain");
 	/* not what curl adds by itself */
 	headers = push_headers_add(headers, "Expect:");
 	return push_headers_add(headers, "Accept:");
@@ -394,14 +407,26 @@ push_request_addresses(const struct webpush_endpoint *endpoint,
 	return push_headers_add(NULL, str_c(str));
 }
 
+/* The administrator's endpoint may be http, and no proxy leads into the own
+   network. A handle that is used again forgets it. */
+static void push_sender_set_reach(struct push_sender *sender, CURL *curl,
+				  bool trusted, bool local)
+{
+	const struct push_sender_settings *set = &sender->set;
+
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR,
+			 set->insecure || trusted ? "http,https" : "https");
+	/* "" does not look into the environment */
+	curl_easy_setopt(curl, CURLOPT_PROXY, local ? "" : set->proxy_url);
+}
+
 /* What is the same for all requests; a handle that is used again keeps it. */
 static void push_sender_set_common(struct push_sender *sender, CURL *curl)
 {
 	const struct push_sender_settings *set = &sender->set;
 
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR,
-			 set->insecure ? "http,https" : "https");
+	push_sender_set_reach(sender, curl, FALSE, FALSE);
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION,
@@ -410,8 +435,6 @@ static void push_sender_set_common(struct push_sender *sender, CURL *curl)
 	curl_easy_setopt(curl, CURLOPT_PIPEWAIT, 1L);
 	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, PUSH_SENDER_BUFFER_BYTES);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, PUSH_SENDER_USER_AGENT);
-	/* "" does not look into the environment */
-	curl_easy_setopt(curl, CURLOPT_PROXY, set->proxy_url);
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "");
 	if (*set->ca_file != '\0')
 		curl_easy_setopt(curl, CURLOPT_CAINFO, set->ca_file);
@@ -452,6 +475,10 @@ static void push_request_set(struct push_request *request,
 {
 	CURL *curl = request->curl;
 
+	if (request->trusted) {
+		push_sender_set_reach(request->sender, curl, TRUE,
+				      request->local);
+	}
 	curl_easy_setopt(curl, CURLOPT_PRIVATE, request);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, request->error);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, request);
@@ -477,6 +504,8 @@ push_sender_send(struct push_sender *sender, const struct push_job *job,
 	CURLMcode code;
 
 	request->sender = sender;
+	request->trusted = endpoint->trusted;
+	request->local = endpoint->local;
 	request->callback = callback;
 	request->context = context;
 	request->curl = push_sender_get_handle(sender);
@@ -519,6 +548,8 @@ static void push_request_free(struct push_request *request)
 
 	(void)curl_multi_remove_handle(sender->multi, request->curl);
 	DLLIST_REMOVE(&sender->requests, request);
+	if (request->trusted)
+		push_sender_set_reach(sender, request->curl, FALSE, FALSE);
 	push_sender_put_handle(sender, request->curl);
 	curl_slist_free_all(request->headers);
 	curl_slist_free_all(request->resolve);

@@ -8,7 +8,8 @@
    followed, answers are cut, and every step has a time limit (W36, W37).
 
    It connects to the addresses that it is given, and even so to none that is
-   forbidden. Through a proxy neither can be done. */
+   forbidden, unless the endpoint is the administrator's. Through a proxy neither
+   can be done. */
 
 struct push_sender;
 struct push_request;
@@ -48,7 +49,8 @@ void push_sender_deinit(struct push_sender **sender);
 
 /* Connects only where push_sender_send() is told to, so who sends has to find
    the addresses of a name. */
-bool push_sender_needs_addresses(const struct push_sender *sender);
+bool push_sender_needs_addresses(const struct push_sender *sender,
+				 const struct webpush_endpoint *endpoint);
 
 /* Sends a job, with its small body if `small'. `ips' are the addresses of the
    host, if that is a name. The callback is not called before it returns. The

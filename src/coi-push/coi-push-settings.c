@@ -21,6 +21,7 @@ static const struct setting_define coi_push_setting_defines[] = {
 	DEF(STR, coi_push_dns_servers),
 	DEF(STR, coi_push_ports),
 	DEF(BOOL, coi_push_insecure),
+	DEF(STR_NOVARS, coi_deltachat_push_url),
 
 	SETTING_DEFINE_LIST_END
 };
@@ -35,6 +36,7 @@ static const struct coi_push_settings coi_push_default_settings = {
 	.coi_push_dns_servers = "",
 	.coi_push_ports = "443",
 	.coi_push_insecure = FALSE,
+	.coi_deltachat_push_url = "",
 };
 
 const struct setting_parser_info coi_push_setting_parser_info =

@@ -17,6 +17,7 @@ struct coi_push_settings {
 	const char *coi_push_dns_servers;
 	const char *coi_push_ports;
 	bool coi_push_insecure;
+	const char *coi_deltachat_push_url;
 
 	/* made of the above by the check */
 	struct coi_push_ports parsed_ports;

@@ -47,14 +47,18 @@ struct push_outcome {
 
 struct push_worker {
 	struct event *event;
+	pool_t pool;
 	struct webpush_endpoint_policy policy;
+	struct webpush_endpoint admin_endpoint;
 	unsigned int deadline_secs;
 	push_worker_committed_t *committed;
 	void *context;
 
 	struct push_queue *queue;
 	struct push_schedule *schedule;
-	struct push_resolver *resolver;
+	/* The second one is for the administrator's endpoint, which may have
+	   any address. */
+	struct push_resolver *resolver, *admin_resolver;
 	struct push_sender *sender;
 	struct push_attempt *attempts;
 	struct timeout *to_wake, *to_wait, *to_expire, *to_tidy;
@@ -147,6 +151,28 @@ push_worker_open_queue(struct push_worker *worker,
 	return 0;
 }
 
+/* Where device tokens go is decided here, by nothing that a client says. What is
+   wrong with the setting is no harm to Web Push. */
+static int
+push_worker_open_admin(struct push_worker *worker,
+		       const struct coi_push_settings *set, const char **error_r)
+{
+	const char *url = set->coi_deltachat_push_url, *error;
+
+	if (*url == '\0')
+		return 0;
+	if (webpush_endpoint_parse_admin(url, worker->pool,
+					 &worker->admin_endpoint, &error) < 0) {
+		e_error(worker->event, "Delta Chat tokens are off: "
+			"Invalid setting coi_deltachat_push_url=%s: %s",
+			url, error);
+		return 0;
+	}
+	worker->policy.admin = &worker->admin_endpoint;
+	return push_resolver_init(set->coi_push_dns_servers, TRUE,
+				  &worker->admin_resolver, error_r);
+}
+
 static int
 push_worker_open(struct push_worker *worker,
 		 const struct coi_push_settings *set, const char **error_r)
@@ -161,6 +187,7 @@ push_worker_open(struct push_worker *worker,
 	if (push_resolver_init(set->coi_push_dns_servers,
 			       set->coi_push_insecure, &worker->resolver,
 			       error_r) < 0 ||
+	    push_worker_open_admin(worker, set, error_r) < 0 ||
 	    push_sender_init(&sender_set, worker->event, &worker->sender,
 			     error_r) < 0)
 		return -1;
@@ -174,6 +201,7 @@ int push_worker_init(const struct coi_push_settings *set, struct event *event,
 	struct push_worker *worker = i_new(struct push_worker, 1);
 
 	worker->event = event;
+	worker->pool = pool_alloconly_create("push worker", 512);
 	worker->policy.insecure = set->coi_push_insecure;
 	worker->policy.ports = set->parsed_ports.ports;
 	worker->policy.port_count = set->parsed_ports.count;
@@ -222,11 +250,14 @@ void push_worker_deinit(struct push_worker **_worker)
 		push_sender_deinit(&worker->sender);
 	if (worker->resolver != NULL)
 		push_resolver_deinit(&worker->resolver);
+	if (worker->admin_resolver != NULL)
+		push_resolver_deinit(&worker->admin_resolver);
 	push_schedule_deinit(&worker->schedule);
 	timeout_remove(&worker->to_wake);
 	timeout_remove(&worker->to_wait);
 	timeout_remove(&worker->to_expire);
 	timeout_remove(&worker->to_tidy);
+	pool_unref(&worker->pool);
 	i_free(worker);
 }
 
@@ -317,6 +348,10 @@ push_attempt_judge(struct push_attempt *attempt,
 
 	if (outcome->hopeless)
 		return WEBPUSH_VERDICT_DROP;
+	if (attempt->content.kind == PUSH_JOB_KIND_TOKEN) {
+		return webpush_verdict_token(&outcome->answer, &facts,
+					     &attempt->job.next_attempt);
+	}
 	if (push_queue_has_failed_long(attempt->worker->queue, &attempt->job,
 				       ioloop_time))
 		return WEBPUSH_VERDICT_GONE;
@@ -428,20 +463,21 @@ static void push_attempt_resolved(const struct push_addresses *addresses,
 static void push_attempt_start(struct push_attempt *attempt)
 {
 	struct push_worker *worker = attempt->worker;
+	struct push_resolver *resolver = attempt->endpoint.trusted ?
+		worker->admin_resolver : worker->resolver;
 	const struct push_addresses *addresses;
 
 	if (attempt->endpoint.ip.family != 0 ||
-	    !push_sender_needs_addresses(worker->sender)) {
+	    !push_sender_needs_addresses(worker->sender, &attempt->endpoint)) {
 		push_attempt_send(attempt, NULL, 0);
 		return;
 	}
-	addresses = push_resolver_find(worker->resolver,
-				       attempt->endpoint.host);
+	addresses = push_resolver_find(resolver, attempt->endpoint.host);
 	if (addresses != NULL) {
 		push_attempt_use_addresses(attempt, addresses);
 		return;
 	}
-	attempt->resolve = push_resolver_lookup(worker->resolver,
+	attempt->resolve = push_resolver_lookup(resolver,
 		attempt->endpoint.host, push_attempt_resolved, attempt);
 }
 

@@ -12,8 +12,6 @@
 #include "webpush-text.h"
 #include "push-job.h"
 
-/* What it is, and the version of its form. */
-#define PUSH_JOB_MAGIC "webpush1"
 #define PUSH_JOB_NONE "-"
 #define PUSH_JOB_VALIDATION "validation"
 
@@ -33,6 +31,12 @@ enum push_job_field {
 	PUSH_JOB_FIELD_SMALL_BODY,
 
 	PUSH_JOB_FIELD_COUNT
+};
+
+/* What it is, and the version of its form. */
+static const char *const push_job_magics[] = {
+	[PUSH_JOB_KIND_WEBPUSH] = "webpush1",
+	[PUSH_JOB_KIND_TOKEN] = "token1",
 };
 
 static const char *const push_job_urgency_names[] = {
@@ -56,6 +60,8 @@ static bool push_job_authorization_is_valid(const char *value)
 {
 	const char *p;
 
+	if (value == NULL)
+		return FALSE;
 	if (strncmp(value, "vapid ", strlen("vapid ")) != 0 ||
 	    strlen(value) > COI_PUSH_AUTHORIZATION_MAX_BYTES)
 		return FALSE;
@@ -66,9 +72,32 @@ static bool push_job_authorization_is_valid(const char *value)
 	return TRUE;
 }
 
+/* A token has nothing that its receiver would not understand. */
+static const char *push_job_find_token_error(const struct push_job *job)
+{
+	if (job->authorization != NULL)
+		return "authorization";
+	if (job->topic != NULL)
+		return "topic";
+	if (job->validation)
+		return "validation";
+	return job->small_body_size > 0 ? "small body" : NULL;
+}
+
+/* The fields in which the kinds differ. */
+static const char *push_job_find_kind_error(const struct push_job *job)
+{
+	if (job->kind == PUSH_JOB_KIND_TOKEN)
+		return push_job_find_token_error(job);
+	return push_job_authorization_is_valid(job->authorization) ? NULL :
+		"authorization";
+}
+
 /* All but the endpoint. Returns the field that is wrong, or NULL. */
 static const char *push_job_find_error(const struct push_job *job)
 {
+	const char *field;
+
 	if (!webpush_is_token(job->id, COI_PUSH_JOB_ID_MIN_LEN,
 			      COI_PUSH_JOB_ID_MAX_LEN))
 		return "id";
@@ -77,8 +106,9 @@ static const char *push_job_find_error(const struct push_job *job)
 	if (!webpush_is_token(job->subscription_id, COI_PUSH_ID_MIN_LEN,
 			      COI_PUSH_ID_MAX_LEN))
 		return "subscription";
-	if (!push_job_authorization_is_valid(job->authorization))
-		return "authorization";
+	field = push_job_find_kind_error(job);
+	if (field != NULL)
+		return field;
 	if (job->deadline <= 0)
 		return "deadline";
 	if (job->ttl_secs > COI_PUSH_TTL_MAX_SECS)
@@ -117,8 +147,10 @@ int push_job_format(const struct push_job *job, string_t *dest,
 		*error_r = t_strdup_printf("invalid %s", field);
 		return -1;
 	}
-	str_printfa(dest, PUSH_JOB_MAGIC"\t%s\t%s\t%s\t%s\t%s\t%lld\t%u",
-		    job->id, job->user, job->subscription_id, job->endpoint,
+	str_printfa(dest, "%s\t%s\t%s\t%s\t%s\t%s\t%lld\t%u",
+		    push_job_magics[job->kind], job->id, job->user,
+		    job->subscription_id, job->endpoint,
+		    job->authorization == NULL ? PUSH_JOB_NONE :
 		    job->authorization, (long long)job->deadline,
 		    job->ttl_secs);
 	str_printfa(dest, "\t%s\t%s\t%s",
@@ -167,13 +199,15 @@ static bool push_job_read_body(const char *field, pool_t pool,
 static const char *push_job_read_fields(const char *const *fields, pool_t pool,
 					struct push_job *job)
 {
+	const char *authorization = fields[PUSH_JOB_FIELD_AUTHORIZATION];
 	const char *topic = fields[PUSH_JOB_FIELD_TOPIC];
 	const char *validation = fields[PUSH_JOB_FIELD_VALIDATION];
 
 	job->id = fields[PUSH_JOB_FIELD_ID];
 	job->user = fields[PUSH_JOB_FIELD_USER];
 	job->subscription_id = fields[PUSH_JOB_FIELD_SUBSCRIPTION];
-	job->authorization = fields[PUSH_JOB_FIELD_AUTHORIZATION];
+	job->authorization = strcmp(authorization, PUSH_JOB_NONE) == 0 ?
+		NULL : authorization;
 	job->topic = strcmp(topic, PUSH_JOB_NONE) == 0 ? NULL : topic;
 	job->validation = strcmp(validation, PUSH_JOB_VALIDATION) == 0;
 	if (!job->validation && strcmp(validation, PUSH_JOB_NONE) != 0)
@@ -194,6 +228,36 @@ static const char *push_job_read_fields(const char *const *fields, pool_t pool,
 	return push_job_find_error(job);
 }
 
+static bool push_job_read_magic(const char *field, enum push_job_kind *kind_r)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(push_job_magics); i++) {
+		if (strcmp(field, push_job_magics[i]) == 0) {
+			*kind_r = i;
+			return TRUE;
+		}
+	}
+	return FALSE;
+}
+
+static int push_job_read_endpoint(enum push_job_kind kind, const char *url,
+				  const struct webpush_endpoint_policy *policy,
+				  pool_t pool,
+				  struct webpush_endpoint *endpoint_r,
+				  const char **error_r)
+{
+	if (kind == PUSH_JOB_KIND_WEBPUSH)
+		return webpush_endpoint_parse(url, policy, pool, endpoint_r,
+					      error_r);
+	if (policy->admin == NULL || strcmp(url, policy->admin->url) != 0) {
+		*error_r = "it is not coi_deltachat_push_url";
+		return -1;
+	}
+	*endpoint_r = *policy->admin;
+	return 0;
+}
+
 static int push_job_read(const char *line,
 			 const struct webpush_endpoint_policy *policy,
 			 pool_t pool, struct push_job *job,
@@ -210,7 +274,7 @@ static int push_job_read(const char *line,
 	}
 	fields = (const char *const *)p_strsplit(pool, line, "\t");
 	if (str_array_length(fields) != PUSH_JOB_FIELD_COUNT ||
-	    strcmp(fields[PUSH_JOB_FIELD_MAGIC], PUSH_JOB_MAGIC) != 0) {
+	    !push_job_read_magic(fields[PUSH_JOB_FIELD_MAGIC], &job->kind)) {
 		*error_r = "not a job of this version";
 		return -1;
 	}
@@ -219,8 +283,8 @@ static int push_job_read(const char *line,
 		*error_r = t_strdup_printf("invalid %s", field);
 		return -1;
 	}
-	if (webpush_endpoint_parse(fields[PUSH_JOB_FIELD_ENDPOINT], policy,
-				   pool, endpoint_r, &error) < 0) {
+	if (push_job_read_endpoint(job->kind, fields[PUSH_JOB_FIELD_ENDPOINT],
+				   policy, pool, endpoint_r, &error) < 0) {
 		*error_r = t_strdup_printf("endpoint is not allowed: %s",
 					   error);
 		return -1;

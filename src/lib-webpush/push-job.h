@@ -8,12 +8,21 @@
    of users, keys or content. As text it is one line of fields with TABs between
    them, and the worker believes nothing of it that it can look at itself. */
 
+enum push_job_kind {
+	/* RFC 8030: encrypted and signed. */
+	PUSH_JOB_KIND_WEBPUSH,
+	/* A device token of Delta Chat is the body, and that is all. It goes to
+	   the administrator's own URL. */
+	PUSH_JOB_KIND_TOKEN,
+};
+
 enum push_job_urgency {
 	PUSH_JOB_URGENCY_NORMAL,
 	PUSH_JOB_URGENCY_HIGH,
 };
 
 struct push_job {
+	enum push_job_kind kind;
 	/* Random: a job that comes a second time is known by it. From
 	   COI_PUSH_JOB_ID_MIN_LEN to COI_PUSH_JOB_ID_MAX_LEN characters of
 	   base64url. */
@@ -24,7 +33,8 @@ struct push_job {
 	const char *subscription_id;
 	/* The URL that webpush_endpoint_parse() has made. */
 	const char *endpoint;
-	/* The value of the Authorization header. */
+	/* The value of the Authorization header. A token has none, nor has it
+	   what stands below, but for deadline and body. */
 	const char *authorization;
 	time_t deadline;
 	/* The headers of RFC 8030 (W35). NULL: no Topic. */
@@ -47,7 +57,8 @@ int push_job_format(const struct push_job *job, string_t *dest,
 
 /* Returns 0, or -1 if the line is none, or goes where `policy' does not allow;
    then *error_r (data stack) names the field and quotes nothing. All is
-   allocated from `pool'. */
+   allocated from `pool', but for what comes from the policy: a token goes to no
+   endpoint but the one that stands there. */
 int push_job_parse(const char *line,
 		   const struct webpush_endpoint_policy *policy, pool_t pool,
 		   struct push_job *job_r,

@@ -393,7 +393,9 @@ int webpush_endpoint_parse(const char *url,
 	}
 	scheme = webpush_endpoint_cut_scheme(&rest, policy);
 	if (scheme == NULL) {
-		*error_r = "it must begin with https://";
+		*error_r = policy->insecure ?
+			"it must begin with https:// or http://" :
+			"it must begin with https://";
 		return -1;
 	}
 	endpoint_r->port = scheme->port;
@@ -408,6 +410,25 @@ int webpush_endpoint_parse(const char *url,
 		return -1;
 	return webpush_endpoint_set_url(endpoint_r, scheme, target, pool,
 					error_r);
+}
+
+int webpush_endpoint_parse_admin(const char *url, pool_t pool,
+				 struct webpush_endpoint *endpoint_r,
+				 const char **error_r)
+{
+	static const struct webpush_endpoint_policy policy = {
+		.insecure = TRUE,
+	};
+	const char *why;
+
+	if (webpush_endpoint_parse(url, &policy, pool, endpoint_r,
+				   error_r) < 0)
+		return -1;
+	endpoint_r->trusted = TRUE;
+	endpoint_r->local = endpoint_r->ip.family != 0 ?
+		!webpush_address_is_allowed(&endpoint_r->ip, &why) :
+		webpush_host_is_forbidden(endpoint_r->host);
+	return 0;
 }
 
 const char *webpush_endpoint_hash(const struct webpush_endpoint *endpoint)

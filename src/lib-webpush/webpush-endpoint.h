@@ -15,6 +15,9 @@ struct webpush_endpoint_policy {
 	/* The ports that are allowed. */
 	const in_port_t *ports;
 	unsigned int port_count;
+	/* Where device tokens go (webpush_endpoint_parse_admin()); NULL:
+	   nowhere. */
+	const struct webpush_endpoint *admin;
 };
 
 struct webpush_endpoint {
@@ -28,6 +31,9 @@ struct webpush_endpoint {
 	/* The host, if it is an address; family 0: it is a name. */
 	struct ip_addr ip;
 	in_port_t port;
+	/* The administrator's own: no address of it is forbidden. And it is
+	   nothing of the public Internet, to which a proxy would lead. */
+	bool trusted, local;
 };
 
 /* Returns 0, or -1 if the URL is not allowed; then *error_r (data stack) says
@@ -37,6 +43,12 @@ int webpush_endpoint_parse(const char *url,
 			   const struct webpush_endpoint_policy *policy,
 			   pool_t pool, struct webpush_endpoint *endpoint_r,
 			   const char **error_r);
+
+/* The same for the URL of a setting: it may be http and have any port, and its
+   host may be any. */
+int webpush_endpoint_parse_admin(const char *url, pool_t pool,
+				 struct webpush_endpoint *endpoint_r,
+				 const char **error_r);
 
 /* By which the worker tells which endpoint is gone: 64 hexadecimal digits (data
    stack). */

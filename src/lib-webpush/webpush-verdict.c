@@ -70,6 +70,17 @@ webpush_verdict_retry(const struct webpush_answer *answer,
 }
 
 enum webpush_verdict
+webpush_verdict_token(const struct webpush_answer *answer,
+		      const struct webpush_attempt *attempt, time_t *retry_at_r)
+{
+	if (answer->status >= 200 && answer->status < 300)
+		return WEBPUSH_VERDICT_DONE;
+	if (answer->status == 410)
+		return WEBPUSH_VERDICT_GONE;
+	return webpush_verdict_retry(answer, attempt, retry_at_r);
+}
+
+enum webpush_verdict
 webpush_verdict(const struct webpush_answer *answer,
 		const struct webpush_attempt *attempt, time_t *retry_at_r)
 {

@@ -41,6 +41,13 @@ enum webpush_verdict
 webpush_verdict(const struct webpush_answer *answer,
 		const struct webpush_attempt *attempt, time_t *retry_at_r);
 
+/* The same for a device token of Delta Chat: its service takes it (2xx), knows
+   that it is gone (410), or is to be asked again. */
+enum webpush_verdict
+webpush_verdict_token(const struct webpush_answer *answer,
+		      const struct webpush_attempt *attempt,
+		      time_t *retry_at_r);
+
 const char *webpush_verdict_name(enum webpush_verdict verdict);
 
 /* Reads a Retry-After (RFC 9110 10.2.3), which is a number of seconds or a

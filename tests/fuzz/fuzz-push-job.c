@@ -6,7 +6,11 @@
 #include "push-job.h"
 
 static const in_port_t fuzz_ports[] = { 443, 8443 };
+static const struct webpush_endpoint admin_endpoint = {
+	.url = "http://127.0.0.1:8080/notify", .trusted = TRUE
+};
 static const struct webpush_endpoint_policy policy = {
+	.admin = &admin_endpoint,
 	.ports = fuzz_ports, .port_count = N_ELEMENTS(fuzz_ports)
 };
 
@@ -35,7 +39,8 @@ static void fuzz_line(const char *line)
 		return;
 	}
 	/* They become headers. */
-	i_assert(strpbrk(job.authorization, "\r\n") == NULL);
+	i_assert(job.authorization == NULL ||
+		 strpbrk(job.authorization, "\r\n") == NULL);
 	i_assert(job.topic == NULL || strpbrk(job.topic, "\r\n") == NULL);
 	if (push_job_format(&job, str, &error) < 0 ||
 	    push_job_parse(str_c(str), &policy, pool, &again, &endpoint,

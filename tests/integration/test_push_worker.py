@@ -663,7 +663,7 @@ class TestClient:
         ({"endpoint": "https://a@localhost/"}, "endpoint is not allowed: "
          "it must not have a user name"),
         ({"endpoint": "file:///etc/passwd"}, "endpoint is not allowed: "
-         "it must begin with https://"),
+         "it must begin with https:// or http://"),
         ({"user": ""}, "invalid user"),
         ({"subscription": "../../x"}, "invalid subscription"),
         ({"authorization": "vapid t=a\r"}, "invalid authorization"),

@@ -17,6 +17,17 @@ static const struct webpush_endpoint_policy policy = {
 	.ports = test_ports, .port_count = N_ELEMENTS(test_ports)
 };
 
+/* The administrator's, which nobody else could have. */
+#define ADMIN_URL "http://127.0.0.1:8080/notify"
+static const struct webpush_endpoint admin_endpoint = {
+	.url = ADMIN_URL, .origin = "http://127.0.0.1:8080",
+	.host = "127.0.0.1", .port = 8080, .trusted = TRUE, .local = TRUE
+};
+static const struct webpush_endpoint_policy admin_policy = {
+	.ports = test_ports, .port_count = N_ELEMENTS(test_ports),
+	.admin = &admin_endpoint
+};
+
 static const struct push_job full_job = {
 	.id = ID, .user = "bob@example.com", .subscription_id = SUBSCRIPTION,
 	.endpoint = URL, .authorization = AUTHORIZATION,
@@ -36,6 +47,15 @@ static const struct push_job small_job = {
 };
 #define SMALL_LINE "webpush1\t" ID "\tb\xc3\xb6 b\t" SUBSCRIPTION "\t" URL \
 	"\t" AUTHORIZATION "\t1\t0\tnormal\t-\tvalidation\teA==\t-"
+
+static const struct push_job token_job = {
+	.kind = PUSH_JOB_KIND_TOKEN,
+	.id = ID, .user = "bob", .subscription_id = SUBSCRIPTION,
+	.endpoint = ADMIN_URL, .deadline = 1800000000, .ttl_secs = 60,
+	.body = (const unsigned char *)"x", .body_size = 1
+};
+#define TOKEN_LINE "token1\t" ID "\tbob\t" SUBSCRIPTION "\t" ADMIN_URL \
+	"\t-\t1800000000\t60\tnormal\t-\t-\teA==\t-"
 
 static void test_both_ways(const struct push_job *job, const char *line)
 {
@@ -76,6 +96,76 @@ START_TEST(test_good)
 {
 	test_both_ways(&full_job, FULL_LINE);
 	test_both_ways(&small_job, SMALL_LINE);
+}
+END_TEST
+
+START_TEST(test_token)
+{
+	string_t *str = t_str_new(256);
+	struct push_job job;
+	struct webpush_endpoint endpoint;
+	const char *error = NULL;
+
+	ck_assert_int_eq(push_job_format(&token_job, str, &error), 0);
+	ck_assert_str_eq(str_c(str), TOKEN_LINE);
+	ck_assert_int_eq(push_job_parse(TOKEN_LINE, &admin_policy,
+		pool_datastack_create(), &job, &endpoint, &error), 0);
+	ck_assert_int_eq(job.kind, PUSH_JOB_KIND_TOKEN);
+	ck_assert(job.authorization == NULL && job.topic == NULL);
+	ck_assert_str_eq(job.endpoint, ADMIN_URL);
+	ck_assert_uint_eq(job.body_size, 1);
+	ck_assert_mem_eq(job.body, "x", 1);
+	ck_assert(endpoint.trusted && endpoint.local);
+	ck_assert_uint_eq(endpoint.port, 8080);
+}
+END_TEST
+
+/* A kind must not have what belongs to the other one, nor its endpoint. */
+static const struct {
+	const char *line;
+	bool no_admin;
+	const char *error;
+} token_error_tests[] = {
+	{ TOKEN_LINE, TRUE, "endpoint is not allowed: "
+	  "it is not coi_deltachat_push_url" },
+#define TOKEN(url, authorization, rest) \
+	"token1\t" ID "\tbob\t" SUBSCRIPTION "\t" url "\t" authorization \
+	"\t1\t60\tnormal\t" rest
+	{ TOKEN(ADMIN_URL "/", "-", "-\t-\teA==\t-"), FALSE,
+	  "endpoint is not allowed: it is not coi_deltachat_push_url" },
+	{ TOKEN("http://127.0.0.1/notify", "-", "-\t-\teA==\t-"), FALSE,
+	  "endpoint is not allowed: it is not coi_deltachat_push_url" },
+	/* what would be fine for Web Push */
+	{ TOKEN(URL, "-", "-\t-\teA==\t-"), FALSE,
+	  "endpoint is not allowed: it is not coi_deltachat_push_url" },
+	{ TOKEN(ADMIN_URL, AUTHORIZATION, "-\t-\teA==\t-"), FALSE,
+	  "invalid authorization" },
+	{ TOKEN(ADMIN_URL, "-", "t\t-\teA==\t-"), FALSE, "invalid topic" },
+	{ TOKEN(ADMIN_URL, "-", "-\tvalidation\teA==\t-"), FALSE,
+	  "invalid validation" },
+	{ TOKEN(ADMIN_URL, "-", "-\t-\teA==\teA=="), FALSE,
+	  "invalid small body" },
+	{ TOKEN(ADMIN_URL, "-", "-\t-\t-\t-"), FALSE, "invalid body" },
+	{ "token2" FULL_LINE, FALSE, "not a job of this version" },
+	/* no way for Web Push to get there */
+	{ "webpush1\t" ID "\tbob\t" SUBSCRIPTION "\t" ADMIN_URL "\t"
+	  AUTHORIZATION "\t1\t60\tnormal\t-\t-\teA==\t-", FALSE,
+	  "endpoint is not allowed: it must begin with https://" },
+	{ "webpush1\t" ID "\tbob\t" SUBSCRIPTION "\t" URL "\t-\t1\t60\t"
+	  "normal\t-\t-\teA==\t-", FALSE, "invalid authorization" },
+};
+
+START_TEST(test_token_error)
+{
+	struct push_job job;
+	struct webpush_endpoint endpoint;
+	const char *error = NULL;
+
+	ck_assert_int_eq(push_job_parse(token_error_tests[_i].line,
+		token_error_tests[_i].no_admin ? &policy : &admin_policy,
+		pool_datastack_create(), &job, &endpoint, &error), -1);
+	ck_assert_str_eq(error, token_error_tests[_i].error);
+	ck_assert(endpoint.url == NULL && !endpoint.trusted);
 }
 END_TEST
 
@@ -304,6 +394,10 @@ int main(void)
 	tcase_add_loop_test(tcase, test_bad_line, 0,
 			    N_ELEMENTS(bad_line_tests));
 	tcase_add_test(tcase, test_long_line);
+	tcase = unit_tcase_add(suite, "D6: tokens");
+	tcase_add_test(tcase, test_token);
+	tcase_add_loop_test(tcase, test_token_error, 0,
+			    N_ELEMENTS(token_error_tests));
 	tcase = unit_tcase_add(suite, "W35: Topic");
 	tcase_add_test(tcase, test_topic);
 	return unit_run(suite);

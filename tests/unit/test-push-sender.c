@@ -54,7 +54,7 @@ START_TEST(test_forbidden)
 	ck_assert_int_eq(webpush_endpoint_parse(job.endpoint, &policy,
 		pool_datastack_create(), &endpoint, &error), 0);
 	ck_assert_int_eq(push_sender_init(&set, event, &sender, &error), 0);
-	ck_assert(push_sender_needs_addresses(sender));
+	ck_assert(push_sender_needs_addresses(sender, &endpoint));
 	(void)push_sender_send(sender, &job, &endpoint, FALSE, &ip,
 			       _i == 0 ? 1 : 0, on_answer, NULL);
 	io_loop_run(ioloop);

@@ -272,6 +272,54 @@ START_TEST(test_hash)
 }
 END_TEST
 
+/* D5: the administrator may name any service. NULL: none. */
+static const struct {
+	const char *url, *made;
+	bool local;
+} admin_tests[] = {
+	{ "https://push.example.net/notify", "https://push.example.net/notify",
+	  FALSE },
+	{ "http://push.example.net:8080", "http://push.example.net:8080/",
+	  FALSE },
+	{ "http://127.0.0.1:9000/notify", "http://127.0.0.1:9000/notify",
+	  TRUE },
+	{ "https://10.1.2.3/a?b=c", "https://10.1.2.3/a?b=c", TRUE },
+	{ "http://[::1]:80/", "http://[::1]/", TRUE },
+	{ "http://93.184.216.34/", "http://93.184.216.34/", FALSE },
+	{ "http://localhost/x", "http://localhost/x", TRUE },
+	{ "http://push.internal/x", "http://push.internal/x", TRUE },
+	{ "ftp://push.example.net/", NULL, FALSE },
+	{ "push.example.net/notify", NULL, FALSE },
+	{ "https://", NULL, FALSE },
+	{ "https:///notify", NULL, FALSE },
+	{ "https://a@push.example.net/", NULL, FALSE },
+	{ "https://push.example.net:0/", NULL, FALSE },
+	{ "https://push.example.net/#a", NULL, FALSE },
+	{ "https://push.example.net/a b", NULL, FALSE },
+};
+
+START_TEST(test_admin)
+{
+	const char *url = admin_tests[_i].url, *made = admin_tests[_i].made;
+	struct webpush_endpoint endpoint;
+	const char *error = NULL;
+	int ret;
+
+	ret = webpush_endpoint_parse_admin(url, pool_datastack_create(),
+					   &endpoint, &error);
+	ck_assert_msg(ret == (made == NULL ? -1 : 0), "%s: %s", url, error);
+	if (made == NULL)
+		return;
+	ck_assert_str_eq(endpoint.url, made);
+	ck_assert(endpoint.trusted);
+	ck_assert_msg(endpoint.local == admin_tests[_i].local, "%s", url);
+	/* nobody else's is */
+	if (webpush_endpoint_parse(url, &policy, pool_datastack_create(),
+				   &endpoint, &error) == 0)
+		ck_assert(!endpoint.trusted && !endpoint.local);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("webpush-endpoint");
@@ -283,5 +331,6 @@ int main(void)
 	tcase_add_test(tcase, test_vectors);
 	tcase_add_test(tcase, test_no_address);
 	tcase_add_test(tcase, test_hash);
+	tcase_add_loop_test(tcase, test_admin, 0, N_ELEMENTS(admin_tests));
 	return unit_run(suite);
 }

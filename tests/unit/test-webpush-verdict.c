@@ -175,6 +175,34 @@ START_TEST(test_retry_after)
 }
 END_TEST
 
+/* D7: what is gone is said by 410 only. */
+START_TEST(test_token)
+{
+	struct webpush_answer answer = { .retry_after = NULL };
+	struct webpush_attempt attempt = {
+		.number = 1, .now = NOW, .deadline = DEADLINE,
+		.can_shrink = TRUE
+	};
+	enum webpush_verdict verdict, expected;
+	time_t retry_at;
+
+	for (answer.status = 0; answer.status < 700; answer.status++) {
+		expected = answer.status == 410 ? GONE :
+			answer.status / 100 == 2 ? DONE : RETRY;
+		retry_at = 0;
+		verdict = webpush_verdict_token(&answer, &attempt, &retry_at);
+		ck_assert_msg(verdict == expected, "%u: %s", answer.status,
+			      webpush_verdict_name(verdict));
+		ck_assert_int_eq(retry_at,
+				 expected == RETRY ? NOW + FIRST : 0);
+	}
+	answer.status = 400;
+	attempt.deadline = NOW + 1;
+	ck_assert_int_eq(webpush_verdict_token(&answer, &attempt, &retry_at),
+			 DROP);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("webpush-verdict");
@@ -185,5 +213,6 @@ int main(void)
 	tcase_add_loop_test(tcase, test_retry, 0, N_ELEMENTS(retry_tests));
 	tcase_add_loop_test(tcase, test_retry_after, 0,
 			    N_ELEMENTS(retry_after_tests));
+	tcase_add_test(tcase, test_token);
 	return unit_run(suite);
 }

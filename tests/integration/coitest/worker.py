@@ -64,16 +64,23 @@ class Job:
     validation: str = "-"
     body: bytes = b"body"
     small_body: bytes = b""
+    kind: str = "webpush1"
 
     def __post_init__(self):
         self.id = self.id or secrets.token_urlsafe(15)
         self.deadline = self.deadline or int(time.time()) + 3600
 
     def line(self):
-        return "\t".join(["webpush1", self.id, self.user, self.subscription, self.endpoint,
+        return "\t".join([self.kind, self.id, self.user, self.subscription, self.endpoint,
                           self.authorization, str(self.deadline), str(self.ttl), self.urgency,
                           self.topic, self.validation, _base64(self.body),
                           _base64(self.small_body)])
+
+
+def token_job(endpoint, token="openpgp:abc", **fields):
+    """A job with a device token of Delta Chat."""
+    return Job(endpoint, **{"kind": "token1", "authorization": "-",
+                            "body": token.encode()} | fields)
 
 
 def _base64(data):
