@@ -63,6 +63,7 @@ int coi_contacts_judge(enum coi_entry_class class, const char *entry,
 		return coi_contacts_judge_group(entry, value, old, now,
 						verdict_r, client_error_r);
 	case COI_ENTRY_SUBSCRIPTION:
+	case COI_ENTRY_TOKEN:
 	case COI_ENTRY_VAPID:
 	case COI_ENTRY_CLASS_COUNT:
 		break;

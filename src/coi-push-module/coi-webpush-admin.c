@@ -17,6 +17,7 @@
 #include "coi-webpush-keys.h"
 #include "coi-webpush-send.h"
 #include "coi-webpush-subscriptions.h"
+#include "coi-webpush-tokens.h"
 
 /* What a test says of itself, where a message has its sender and subject. */
 #define COI_WEBPUSH_TEST_NAME "Mail server"
@@ -98,8 +99,10 @@ int coi_webpush_admin_list(struct coi_user *cuser,
 		.context = context,
 	};
 
-	return coi_webpush_subscriptions_each(cuser, coi_webpush_admin_list_one,
-					      &list);
+	if (coi_webpush_subscriptions_each(cuser, coi_webpush_admin_list_one,
+					   &list) < 0)
+		return -1;
+	return coi_webpush_tokens_list(cuser, callback, context);
 }
 
 /*
@@ -180,8 +183,17 @@ int coi_webpush_admin_test(struct coi_user *cuser, const char *id,
 {
 	struct webpush_subscription subscription;
 	struct webpush_key key;
+	bool found;
 	int ret;
 
+	ret = coi_webpush_tokens_test(cuser, id, &found, job_id_r, failure_r);
+	if (found)
+		return ret;
+	if (!coi_webpush_is_on(cuser)) {
+		return coi_webpush_admin_fail(failure_r,
+			MAIL_ERROR_NOTPOSSIBLE,
+			"Web Push is not set up: coi_push_subject is empty");
+	}
 	if (coi_webpush_admin_read(cuser, id, &subscription, failure_r) < 0)
 		return -1;
 	ret = coi_webpush_keys_read(cuser, &key);

@@ -1,9 +1,11 @@
 /* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
 
 #include "lib.h"
+#include "array.h"
 #include "buffer.h"
 #include "str.h"
 #include "mail-storage.h"
+#include "coi-deltachat.h"
 #include "coi-entries.h"
 #include "coi-metadata.h"
 #include "coi-state.h"
@@ -107,6 +109,52 @@ static void coi_webpush_check_subscriptions(struct coi_webpush_check *check)
 		check->failed = TRUE;
 }
 
+/* A token that is none is known by its number only: what it says is secret. */
+static int
+coi_webpush_check_token(struct coi_webpush_check *check, const char *id)
+{
+	struct coi_token token;
+	const char *error, *key = coi_entry_store_key(COI_ENTRY_TOKEN, id);
+	int ret;
+
+	ret = coi_deltachat_read(check->cuser, id, &token, &error);
+	if (ret > 0 && strcmp(coi_token_id(token.token), id) == 0) {
+		check->count++;
+		return 0;
+	}
+	if (ret == 0)
+		return 0;
+	check->problem(t_strdup_printf("Entry "COI_ENTRY_TOKENS"/%s is damaged",
+				       id), check->context);
+	return coi_store_remove(check->cuser->store, key, &error) < 0 ? -1 : 1;
+}
+
+static void coi_webpush_check_tokens(struct coi_webpush_check *check)
+{
+	ARRAY_TYPE(const_string) ids;
+	struct coi_metadata_update *update;
+	const char *id;
+	int ret;
+
+	coi_deltachat_tidy(check->cuser);
+	t_array_init(&ids, 8);
+	if (coi_deltachat_list_ids(check->cuser, &ids) < 0)
+		check->failed = TRUE;
+	update = coi_metadata_update_begin(check->cuser);
+	array_foreach_elem(&ids, id) {
+		ret = coi_webpush_check_token(check, id);
+		if (ret < 0)
+			coi_webpush_check_fail(check, "a token stays damaged");
+		/* so that dsync hears of it */
+		if (ret > 0) {
+			coi_metadata_update_entry(update, COI_ENTRY_TOKEN, id,
+						  NULL);
+		}
+	}
+	if (coi_metadata_update_commit(&update) < 0)
+		check->failed = TRUE;
+}
+
 static void coi_webpush_check_mark(struct coi_webpush_check *check)
 {
 	struct coi_store *store = check->cuser->store;
@@ -119,7 +167,7 @@ static void coi_webpush_check_mark(struct coi_webpush_check *check)
 		return;
 	}
 	if (check->count > 0 && !config.has_subscriptions) {
-		check->problem("There are subscriptions, but deliveries do "
+		check->problem("There are subscriptions or tokens, but deliveries do "
 			"not know that they have to look", check->context);
 	}
 	if (coi_state_set_has_subscriptions(store, check->count > 0,
@@ -127,19 +175,20 @@ static void coi_webpush_check_mark(struct coi_webpush_check *check)
 		coi_webpush_check_fail(check, error);
 }
 
-static void coi_webpush_check_count(struct coi_webpush_check *check)
+static void
+coi_webpush_check_count(struct coi_webpush_check *check,
+			enum coi_entry_class class)
 {
 	const char *error;
 	int ret;
 
-	ret = coi_entries_recount(check->cuser->store, COI_ENTRY_SUBSCRIPTION,
-				  &error);
+	ret = coi_entries_recount(check->cuser->store, class, &error);
 	if (ret < 0)
 		coi_webpush_check_fail(check, error);
 	else if (ret == 0) {
-		check->problem("The number of entries below "
-			COI_ENTRY_SUBSCRIPTIONS" is not the right one",
-			check->context);
+		check->problem(t_strdup_printf("The number of entries below "
+			"%s is not the right one",
+			coi_entry_class_name(class)), check->context);
 	}
 }
 
@@ -161,8 +210,10 @@ static void coi_webpush_check_locked(struct coi_webpush_check *check)
 	coi_webpush_check_key(check);
 	coi_webpush_check_subscriptions(check);
 	coi_webpush_subscriptions_expire(check->cuser);
+	coi_webpush_check_tokens(check);
 	coi_webpush_check_mark(check);
-	coi_webpush_check_count(check);
+	coi_webpush_check_count(check, COI_ENTRY_SUBSCRIPTION);
+	coi_webpush_check_count(check, COI_ENTRY_TOKEN);
 }
 
 int coi_webpush_check_user(struct coi_user *cuser,

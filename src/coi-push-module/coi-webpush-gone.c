@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "llist.h"
+#include "coi-deltachat.h"
 #include "coi-entry.h"
 #include "coi-store.h"
 #include "coi-user.h"
@@ -10,6 +11,7 @@
 #include "coi-webpush-gone.h"
 #include "coi-webpush-send.h"
 #include "coi-webpush-subscriptions.h"
+#include "coi-webpush-tokens.h"
 
 /* The question of one user, until it is answered or the user goes. */
 struct coi_webpush_gone {
@@ -46,8 +48,13 @@ coi_webpush_gone_remove(struct coi_user *cuser,
 {
 	struct webpush_subscription subscription;
 	const char *error;
+	unsigned int count;
 	int ret;
 
+	if (coi_webpush_tokens_has_note(cuser, note)) {
+		return coi_deltachat_remove(cuser, note->id, "gone",
+					    &count);
+	}
 	ret = coi_webpush_subscriptions_read(cuser, note->id,
 					     pool_datastack_create(),
 					     &subscription, &error);

@@ -12,6 +12,7 @@
 #include "coi-webpush-ring.h"
 #include "coi-webpush-send.h"
 #include "coi-webpush-subscriptions.h"
+#include "coi-webpush-tokens.h"
 
 struct coi_webpush_target {
 	const char *id;
@@ -25,6 +26,7 @@ struct coi_webpush_ringing {
 	pool_t pool;
 
 	ARRAY(struct coi_webpush_target) targets;
+	ARRAY_TYPE(coi_webpush_token) tokens;
 	struct coi_webpush_message message;
 	struct webpush_payload payload;
 };
@@ -137,9 +139,13 @@ static void coi_webpush_ringing_run(struct coi_webpush_ringing *ringing)
 	const char *quiet, *error;
 
 	/* what could not be read is logged, and does not ring */
-	(void)coi_webpush_subscriptions_each(cuser, coi_webpush_ringing_add,
-					     ringing);
-	if (array_count(&ringing->targets) == 0)
+	if (coi_webpush_is_on(cuser)) {
+		(void)coi_webpush_subscriptions_each(cuser,
+			coi_webpush_ringing_add, ringing);
+	}
+	coi_webpush_tokens_find(cuser, &ringing->tokens);
+	if (array_count(&ringing->targets) == 0 &&
+	    array_count(&ringing->tokens) == 0)
 		return;
 	if (coi_webpush_message_read(ringing->ring->mail, ringing->pool,
 				     &ringing->message, &error) < 0) {
@@ -153,7 +159,9 @@ static void coi_webpush_ringing_run(struct coi_webpush_ringing *ringing)
 		e_debug(coi_user_get_event(cuser), "No push: %s", quiet);
 		return;
 	}
-	if (coi_webpush_keys_read(cuser, &key) <= 0)
+	coi_webpush_tokens_ring(cuser, &ringing->tokens);
+	if (array_count(&ringing->targets) == 0 ||
+	    coi_webpush_keys_read(cuser, &key) <= 0)
 		return;
 	coi_webpush_ringing_send(ringing, &key);
 	webpush_key_wipe(&key);
@@ -168,6 +176,7 @@ void coi_webpush_ring(struct coi_user *cuser, const struct coi_ring *ring)
 	};
 
 	p_array_init(&ringing.targets, ringing.pool, 4);
+	p_array_init(&ringing.tokens, ringing.pool, 4);
 	coi_webpush_ringing_run(&ringing);
 	pool_unref(&ringing.pool);
 }

@@ -27,7 +27,7 @@ void coi_webpush_get_policy(struct coi_user *cuser,
 	policy_r->port_count = cuser->set->parsed_push_ports.count;
 }
 
-static const char *coi_webpush_make_job_id(void)
+const char *coi_webpush_make_job_id(void)
 {
 	unsigned char bytes[COI_WEBPUSH_JOB_ID_BYTES];
 	string_t *id = t_str_new(32);
@@ -86,7 +86,7 @@ coi_webpush_encrypt_bodies(const struct webpush_subscription *subscription,
 
 /* Services keep it for no longer than the client wants it, and take no token
    that is older than that. */
-static time_t coi_webpush_deadline(unsigned int ttl_secs)
+time_t coi_webpush_deadline(unsigned int ttl_secs)
 {
 	return ioloop_time + I_MAX(COI_PUSH_DEADLINE_MIN_SECS,
 		I_MIN(ttl_secs, WEBPUSH_VAPID_LIFETIME_SECS));
@@ -146,13 +146,24 @@ coi_webpush_log_queued(struct coi_user *cuser, const struct push_job *job,
 		job->id, job->subscription_id);
 }
 
+int coi_webpush_hand_over(struct coi_user *cuser, const struct push_job *job,
+			  const char *host, const char **error_r)
+{
+	string_t *line = t_str_new(COI_PUSH_JOB_LINE_MAX_BYTES);
+
+	if (push_job_format(job, line, error_r) < 0)
+		return -1;
+	coi_webpush_log_queued(cuser, job, host);
+	coi_webpush_client_job(cuser, job, str_c(line));
+	return 0;
+}
+
 int coi_webpush_try_send(struct coi_user *cuser, const struct webpush_key *key,
 			 const char *id,
 			 const struct webpush_subscription *subscription,
 			 const struct coi_webpush_push *push,
 			 const char **job_id_r, const char **error_r)
 {
-	string_t *line = t_str_new(COI_PUSH_JOB_LINE_MAX_BYTES);
 	struct push_job job;
 	const char *host;
 
@@ -160,10 +171,8 @@ int coi_webpush_try_send(struct coi_user *cuser, const struct webpush_key *key,
 	job.subscription_id = id;
 	if (coi_webpush_make_job(cuser, key, subscription, push, &job, &host,
 				 error_r) < 0 ||
-	    push_job_format(&job, line, error_r) < 0)
+	    coi_webpush_hand_over(cuser, &job, host, error_r) < 0)
 		return -1;
-	coi_webpush_log_queued(cuser, &job, host);
-	coi_webpush_client_job(cuser, &job, str_c(line));
 	*job_id_r = job.id;
 	return 0;
 }

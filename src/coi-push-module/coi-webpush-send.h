@@ -36,6 +36,13 @@ void coi_webpush_send(struct coi_user *cuser, const struct webpush_key *key,
 		      const struct webpush_subscription *subscription,
 		      const struct coi_webpush_push *push);
 
+/* What every job needs: an id (data stack), an end of its life, and that the
+   worker gets it. Returns 0, or -1 with *error_r (data stack). */
+const char *coi_webpush_make_job_id(void);
+time_t coi_webpush_deadline(unsigned int ttl_secs);
+int coi_webpush_hand_over(struct coi_user *cuser, const struct push_job *job,
+			  const char *host, const char **error_r);
+
 /* Pushes the text that validates the subscription (W17). */
 void coi_webpush_send_validation(struct coi_user *cuser, const char *id,
 	const struct webpush_subscription *subscription);

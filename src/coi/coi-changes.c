@@ -9,8 +9,10 @@
 #include "coi-limits.h"
 #include "coi-changes.h"
 #include "coi-contacts.h"
+#include "coi-deltachat.h"
 #include "coi-entries.h"
 #include "coi-mailboxes.h"
+#include "coi-metadata.h"
 #include "coi-state.h"
 #include "coi-store.h"
 #include "coi-subscriptions.h"
@@ -271,7 +273,8 @@ coi_changes_look_at_entry(struct mailbox *box, struct coi_user *cuser,
 		return -1;
 	}
 	change->old = p_strdup(ct->pool, old);
-	if (change->source == COI_CHANGE_SERVER) {
+	if (change->source == COI_CHANGE_SERVER ||
+	    change->class == COI_ENTRY_TOKEN) {
 		/* what it says is not looked into: that somebody may be
 		   blocked does no harm */
 		change->new = change->value;
@@ -366,6 +369,8 @@ coi_changes_class_max(struct coi_user *cuser, enum coi_entry_class class)
 		return cuser->set->coi_groups_max;
 	case COI_ENTRY_SUBSCRIPTION:
 		return cuser->set->coi_push_subscription_limit;
+	case COI_ENTRY_TOKEN:
+		/* the oldest have given way */
 	case COI_ENTRY_VAPID:
 		return 0;
 	case COI_ENTRY_CLASS_COUNT:
@@ -501,6 +506,12 @@ coi_changes_write_all(struct mailbox *box, struct coi_user *cuser,
 	return ret;
 }
 
+static bool coi_changes_is_about_push(const struct coi_entry_change *change)
+{
+	return change->class == COI_ENTRY_SUBSCRIPTION ||
+		change->class == COI_ENTRY_TOKEN;
+}
+
 /* What announces entries comes before them. */
 static int
 coi_changes_announce(struct mailbox *box, struct coi_user *cuser,
@@ -513,8 +524,7 @@ coi_changes_announce(struct mailbox *box, struct coi_user *cuser,
 	array_foreach(&ct->entries, change) {
 		if (change->blocked)
 			blocked = TRUE;
-		if (change->class == COI_ENTRY_SUBSCRIPTION &&
-		    change->new != NULL)
+		if (coi_changes_is_about_push(change) && change->new != NULL)
 			subscriptions = TRUE;
 	}
 	if ((blocked && coi_state_set_has_blocked(cuser->store, TRUE,
@@ -664,7 +674,7 @@ coi_changes_recount_subscriptions(struct coi_user *cuser,
 	const char *error;
 
 	array_foreach(&ct->entries, change) {
-		if (change->class == COI_ENTRY_SUBSCRIPTION &&
+		if (coi_changes_is_about_push(change) &&
 		    change->old != NULL && change->new == NULL)
 			removed = TRUE;
 	}
@@ -712,6 +722,27 @@ coi_changes_tell_subscription(struct coi_user *cuser,
 		v->subscribed(cuser, change->hash, change->new);
 }
 
+/* The same of a device token, which needs no validation. */
+static void
+coi_changes_tell_token(struct coi_user *cuser,
+		       const struct coi_entry_change *change)
+{
+	const char *what = coi_changes_subscription_change(change);
+	const struct coi_webpush_vfuncs *v;
+
+	if (what != NULL) {
+		coi_subscriptions_log(cuser, change->hash,
+			strcmp(what, "replaced") == 0 ? "renewed" : what);
+	}
+	if (!coi_deltachat_is_on(cuser) ||
+	    (v = coi_webpush_get(cuser)) == NULL)
+		return;
+	if (change->new == NULL && change->old != NULL)
+		v->cancel(cuser, change->hash);
+	if (change->new != NULL && change->source == COI_CHANGE_CLIENT)
+		v->token_set(cuser, change->hash);
+}
+
 static void
 coi_changes_tell_subscriptions(struct coi_user *cuser,
 			       const struct coi_changes_transaction *ct)
@@ -722,7 +753,66 @@ coi_changes_tell_subscriptions(struct coi_user *cuser,
 		if (change->class == COI_ENTRY_SUBSCRIPTION) T_BEGIN {
 			coi_changes_tell_subscription(cuser, change);
 		} T_END;
+		else if (change->class == COI_ENTRY_TOKEN) T_BEGIN {
+			coi_changes_tell_token(cuser, change);
+		} T_END;
 	}
+}
+
+/*
+ * Tokens
+ */
+
+/* Those that a client sets, each once. */
+static void
+coi_changes_get_tokens(const struct coi_changes_transaction *ct,
+		       ARRAY_TYPE(const_string) *ids)
+{
+	const struct coi_entry_change *change;
+	const char *id;
+	bool found;
+
+	array_foreach(&ct->entries, change) {
+		if (change->class != COI_ENTRY_TOKEN || change->value == NULL ||
+		    change->source != COI_CHANGE_CLIENT)
+			continue;
+		found = FALSE;
+		array_foreach_elem(ids, id) {
+			if (strcmp(id, change->hash) == 0)
+				found = TRUE;
+		}
+		if (!found)
+			array_push_back(ids, &change->hash);
+	}
+}
+
+/* Of a user's tokens the oldest give way to new ones. */
+static int
+coi_changes_make_room(struct mailbox_transaction_context *t,
+		      struct coi_user *cuser,
+		      struct coi_changes_transaction *ct)
+{
+	ARRAY_TYPE(const_string) added, surplus;
+	const char *id, *error;
+
+	t_array_init(&added, 4);
+	coi_changes_get_tokens(ct, &added);
+	if (array_count(&added) == 0)
+		return 0;
+	array_append_zero(&added);
+	t_array_init(&surplus, 4);
+	if (coi_deltachat_find_surplus(cuser, array_front(&added), &surplus,
+				       &error) < 0) {
+		mail_storage_set_error(t->box->storage, MAIL_ERROR_LIMIT,
+				       error);
+		return -1;
+	}
+	array_foreach_elem(&surplus, id) {
+		coi_changes_add_entry(t,
+			coi_metadata_entry_key(COI_ENTRY_TOKEN, id),
+			COI_ENTRY_TOKEN, id, NULL, COI_CHANGE_SERVER, 0);
+	}
+	return 0;
 }
 
 /*
@@ -820,6 +910,7 @@ coi_changes_commit_locked(struct mailbox_transaction_context *t,
 	union mailbox_module_context *cbox = COI_CHANGES_CONTEXT(box);
 
 	if (coi_changes_catch_up(box, cuser, ct) < 0 ||
+	    coi_changes_make_room(t, cuser, ct) < 0 ||
 	    coi_changes_apply_config(box, cuser, ct) < 0) {
 		cbox->super.transaction_rollback(t);
 		return -1;

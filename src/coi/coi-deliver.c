@@ -7,6 +7,7 @@
 #include "coi-contacts.h"
 #include "coi-decide.h"
 #include "coi-deliver.h"
+#include "coi-deltachat.h"
 #include "coi-mailboxes.h"
 #include "coi-message.h"
 #include "coi-ring.h"
@@ -77,7 +78,7 @@ coi_deliver_decide(struct coi_user *cuser, struct mail *src_mail,
 	i_zero(delivery_r);
 	ret = coi_user_get_active(cuser, &active);
 	delivery_r->may_ring = active.has_subscriptions &&
-		coi_webpush_is_on(cuser);
+		(coi_webpush_is_on(cuser) || coi_deltachat_is_on(cuser));
 	if (ret <= 0)
 		return 0;
 	if (coi_message_read(src_mail, active.has_blocked ?

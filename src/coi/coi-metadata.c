@@ -189,6 +189,10 @@ coi_metadata_show_entry(struct mailbox *box, struct coi_user *cuser,
 			return coi_metadata_get_vapid(box, cuser, hash,
 						      value_r);
 		}
+		if (class == COI_ENTRY_TOKEN) {
+			*value_r = NULL;
+			return 0;
+		}
 		if (class == COI_ENTRY_SUBSCRIPTION) {
 			return coi_metadata_get_subscription(box, cuser, hash,
 							     value_r);
@@ -297,6 +301,23 @@ coi_metadata_append_entry(string_t *dest, enum coi_entry_class class,
 	str_append(dest, hash);
 }
 
+const char *coi_metadata_entry_key(enum coi_entry_class class,
+				   const char *hash)
+{
+	string_t *key = t_str_new(128);
+
+	coi_metadata_append_entry(key, class, hash);
+	return str_c(key);
+}
+
+/* Clients have these in another form, dsync as they are stored (S43). */
+static bool coi_metadata_class_is_hidden(enum coi_entry_class class,
+					 bool dsyncing)
+{
+	return !dsyncing &&
+		(class == COI_ENTRY_TOKEN || class == COI_ENTRY_VAPID);
+}
+
 static void coi_metadata_iter_close_class(struct coi_metadata_iter *iter)
 {
 	const char *error;
@@ -343,8 +364,8 @@ static bool coi_metadata_iter_open_class(struct coi_metadata_iter *iter)
 	struct coi_user *cuser = coi_user_get(iter->iter.box->storage->user);
 
 	for (; iter->class < COI_ENTRY_CLASS_COUNT; iter->class++) {
-		/* coi_metadata_iter_add_vapid() has done so */
-		if (iter->class == COI_ENTRY_VAPID && !cuser->user->dsyncing)
+		if (coi_metadata_class_is_hidden(iter->class,
+						 cuser->user->dsyncing))
 			continue;
 		str_truncate(iter->entry, 0);
 		coi_metadata_append_entry(iter->entry, iter->class, "");
@@ -478,13 +499,9 @@ coi_metadata_read_stream(struct istream *input, size_t max_bytes,
 	}
 }
 
-/* Returns the value that was sent, NULL for NIL. Of one longer than `max_bytes'
-   only the beginning is read, enough to be refused. NUL becomes another
-   character that no valid value has. */
-static int
-coi_metadata_read_value(struct mail_storage *storage,
-			const struct mail_attribute_value *value,
-			size_t max_bytes, const char **value_r)
+int coi_metadata_read_value(struct mail_storage *storage,
+			    const struct mail_attribute_value *value,
+			    size_t max_bytes, const char **value_r)
 {
 	string_t *str;
 	unsigned char *copy;
@@ -754,7 +771,7 @@ coi_metadata_set(struct mailbox_transaction_context *t, const char *key,
 	if (coi_metadata_find_entry(key, &class, &hash)) {
 		dsyncing = t->box->storage->user->dsyncing;
 		/* W7 */
-		if (class == COI_ENTRY_VAPID && !dsyncing)
+		if (coi_metadata_class_is_hidden(class, dsyncing))
 			return coi_metadata_refuse(t->box, key, "unable to set");
 		if (class == COI_ENTRY_SUBSCRIPTION &&
 		    coi_metadata_find_validate(hash, &hash))
@@ -852,11 +869,9 @@ void coi_metadata_update_entry(struct coi_metadata_update *update,
 	if (coi_metadata_update_open(update) < 0)
 		return;
 	T_BEGIN {
-		string_t *key = t_str_new(128);
-
-		coi_metadata_append_entry(key, class, hash);
-		coi_changes_add_entry(update->t, str_c(key), class, hash,
-				      value, COI_CHANGE_SERVER, 0);
+		coi_changes_add_entry(update->t,
+			coi_metadata_entry_key(class, hash), class, hash,
+			value, COI_CHANGE_SERVER, 0);
 	} T_END;
 }
 

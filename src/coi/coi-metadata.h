@@ -6,6 +6,8 @@
 
 struct coi_metadata_update;
 struct coi_user;
+struct mail_attribute_value;
+struct mail_storage;
 struct mailbox;
 
 /* COI's entries in the METADATA tree.
@@ -26,6 +28,18 @@ void coi_metadata_mailbox_allocated(struct mailbox *box);
 int coi_metadata_set_enabled(struct coi_user *cuser, bool enabled,
 			     enum mail_error *error_r,
 			     const char **client_error_r);
+
+/* The key of an entry among INBOX's attributes (data stack). */
+const char *coi_metadata_entry_key(enum coi_entry_class class,
+				   const char *hash);
+
+/* Gives the value that a client has sent (data stack), NULL for NIL. Of one longer
+   than `max_bytes' only the beginning is read, enough to be refused. NUL becomes
+   another character that no valid value has. Returns 0, or -1 with the storage's
+   error set. */
+int coi_metadata_read_value(struct mail_storage *storage,
+			    const struct mail_attribute_value *value,
+			    size_t max_bytes, const char **value_r);
 
 /* Changes of entries that the server makes itself, in one
    transaction of INBOX, which is opened for the first of them. */

@@ -7,6 +7,7 @@
 #include "coi-changes.h"
 #include "coi-contacts.h"
 #include "coi-deliver.h"
+#include "coi-deltachat.h"
 #include "coi-folders.h"
 #include "coi-metadata.h"
 #include "coi-plugin.h"
@@ -39,6 +40,7 @@ static struct mail_storage_hooks coi_mail_storage_hooks[] = {
 	{ .mailbox_allocated = coi_seen_mailbox_allocated,
 	  .mail_allocated = coi_seen_mail_allocated },
 	{ .mailbox_allocated = coi_folders_mailbox_allocated },
+	{ .mailbox_allocated = coi_deltachat_mailbox_allocated },
 	{ .mailbox_allocated = coi_contacts_mailbox_allocated,
 	  .mail_allocated = coi_contacts_mail_allocated },
 };

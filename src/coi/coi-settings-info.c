@@ -33,6 +33,8 @@ static const struct setting_define coi_setting_defines[] = {
 	DEF(ENUM, coi_push_content),
 	DEF(STR, coi_push_ports),
 	DEF(BOOL, coi_push_insecure),
+	DEF(STR_NOVARS, coi_deltachat_push_url),
+	DEF(UINT, coi_deltachat_max_recipients),
 
 	SETTING_DEFINE_LIST_END
 };
@@ -56,6 +58,8 @@ static const struct coi_settings coi_default_settings = {
 	.coi_push_content = "chat:yes:headers:no",
 	.coi_push_ports = "443",
 	.coi_push_insecure = FALSE,
+	.coi_deltachat_push_url = "",
+	.coi_deltachat_max_recipients = 0,
 };
 
 const struct setting_parser_info coi_setting_parser_info =
@@ -205,5 +209,7 @@ static bool coi_settings_check(void *_set, pool_t pool ATTR_UNUSED,
 			set->coi_default_filter);
 		return FALSE;
 	}
+	set->deltachat_push_url_is_valid =
+		coi_push_url_is_valid(set->coi_deltachat_push_url);
 	return coi_settings_check_push(set, error_r);
 }

@@ -30,11 +30,15 @@ struct coi_settings {
 	const char *coi_push_content;
 	const char *coi_push_ports;
 	bool coi_push_insecure;
+	const char *coi_deltachat_push_url;
+	unsigned int coi_deltachat_max_recipients;
 
 	/* made of the above by the check */
 	enum coi_filter parsed_default_filter;
 	enum coi_push_content parsed_push_content;
 	struct coi_push_ports parsed_push_ports;
+	/* no error of the check: see coi-deltachat.h */
+	bool deltachat_push_url_is_valid;
 };
 
 /* Reads the user's settings. Returns 0, or -1 with *error_r (data stack) naming

@@ -79,12 +79,13 @@ int coi_subscriptions_count(struct coi_store *store, unsigned int *count_r,
 
 int coi_subscriptions_recount(struct coi_store *store, const char **error_r)
 {
-	unsigned int count;
+	unsigned int count, tokens;
 
 	if (coi_entries_count(store, COI_ENTRY_SUBSCRIPTION, &count,
-			      error_r) < 0)
+			      error_r) < 0 ||
+	    coi_entries_count(store, COI_ENTRY_TOKEN, &tokens, error_r) < 0)
 		return -1;
-	return count > 0 ? 0 :
+	return count > 0 || tokens > 0 ? 0 :
 		coi_state_set_has_subscriptions(store, FALSE, error_r);
 }
 

@@ -20,12 +20,13 @@ int coi_subscriptions_count(struct coi_store *store, unsigned int *count_r,
 int coi_subscriptions_try(struct coi_store *store, unsigned int count,
 			  time_t now, const char **error_r);
 
-/* Some were removed: counts them, and clears the mark that there are any if
-   there are none. */
+/* Some, or some device tokens, were removed: counts them, and clears the mark that
+   there are any if there are none. */
 int coi_subscriptions_recount(struct coi_store *store, const char **error_r);
 
 /* Tells the event of a change: "registered", "replaced", "validated", "removed",
-   "expired", "discarded", "gone" or "rekeyed". */
+   "expired", "discarded", "gone" or "rekeyed"; of a token also "renewed" or
+   "displaced". */
 void coi_subscriptions_log(struct coi_user *cuser, const char *id,
 			   const char *change);
 

@@ -4,6 +4,7 @@
 #include "module-dir.h"
 #include "mail-storage-settings.h"
 #include "compat-module.h"
+#include "coi-deltachat.h"
 #include "coi-store.h"
 #include "coi-user.h"
 #include "coi-webpush.h"
@@ -22,16 +23,21 @@ bool coi_webpush_is_on(struct coi_user *cuser)
 	return *cuser->set->coi_push_subject != '\0';
 }
 
-bool coi_webpush_is_available(struct coi_user *cuser)
+bool coi_webpush_is_installed(struct coi_user *cuser)
 {
 	const char *path;
 
-	if (!coi_webpush_is_on(cuser) || coi_webpush_failed)
-		return FALSE;
+	if (coi_webpush != NULL || coi_webpush_failed)
+		return coi_webpush != NULL;
 	/* to load it would cost each login what few of them need */
 	path = t_strconcat(cuser->user->set->mail_plugin_dir,
 			   "/"COI_WEBPUSH_PLUGIN_FNAME, NULL);
-	return coi_webpush != NULL || access(path, R_OK) == 0;
+	return access(path, R_OK) == 0;
+}
+
+bool coi_webpush_is_available(struct coi_user *cuser)
+{
+	return coi_webpush_is_on(cuser) && coi_webpush_is_installed(cuser);
 }
 
 void coi_webpush_register(const struct coi_webpush_vfuncs *v)
@@ -67,7 +73,7 @@ int coi_webpush_check(struct coi_user *cuser, coi_contacts_problem_t *problem,
 	const char *error;
 	int ret;
 
-	if (!coi_webpush_is_on(cuser))
+	if (!coi_webpush_is_on(cuser) && !coi_deltachat_is_on(cuser))
 		return 0;
 	ret = coi_store_exists(cuser->store, &error);
 	if (ret < 0) {

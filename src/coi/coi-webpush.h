@@ -43,7 +43,8 @@ struct coi_webpush_info {
 	time_t created;
 	/* The push service's host; "" if it may not be pushed to (any more). */
 	const char *host;
-	/* Who knows these can push to the device. */
+	/* Who knows these can push to the device. Of a device token it is the
+	   first alone, in place of an endpoint; the others are NULL. */
 	const char *endpoint, *p256dh, *auth;
 };
 
@@ -95,6 +96,10 @@ struct coi_webpush_vfuncs {
 	   when the answer comes. */
 	void (*tidy)(struct coi_user *cuser);
 
+	/* A device token of Delta Chat (coi-deltachat.h) was set: whatever its
+	   service has said about it does not count any more. */
+	void (*token_set)(struct coi_user *cuser, const char *id);
+
 	/* A message was delivered: pushes it, unless its content says that it
 	   shall not ring. */
 	void (*ring)(struct coi_user *cuser, const struct coi_ring *ring);
@@ -103,7 +108,7 @@ struct coi_webpush_vfuncs {
 	int (*check)(struct coi_user *cuser, coi_contacts_problem_t *problem,
 		     void *context);
 
-	/* Calls back for each subscription, in no order. Returns 0, or -1 if
+	/* Calls back for each subscription and token, in no order. Returns 0, or -1 if
 	   some could not be listed or read, which is logged. */
 	int (*list)(struct coi_user *cuser,
 		    coi_webpush_info_callback_t *callback, void *context);
@@ -130,7 +135,9 @@ struct coi_webpush_vfuncs {
 
 /* Has the administrator set up push (coi_push_subject)? */
 bool coi_webpush_is_on(struct coi_user *cuser);
-/* And is the plugin there? For what is told to clients. */
+/* Is the plugin there? */
+bool coi_webpush_is_installed(struct coi_user *cuser);
+/* Both. For what is told to clients. */
 bool coi_webpush_is_available(struct coi_user *cuser);
 
 /* The plugin's functions, loading it if need be; NULL if it cannot be loaded,

@@ -4,6 +4,7 @@
 #include "str.h"
 #include "module-context.h"
 #include "mail-storage-private.h"
+#include "coi-deltachat.h"
 #include "coi-user.h"
 #include "coi-webpush.h"
 #include "imap-coi-wake.h"
@@ -25,6 +26,21 @@ imap_coi_has_capability(struct client *client, const char *capability)
 		capability);
 }
 
+/* Clients of Delta Chat ask for nothing without METADATA; and their token is an
+   entry of a mailbox (D1). */
+static void
+imap_coi_add_metadata(struct client *client, struct coi_user *cuser)
+{
+	bool deltachat = coi_deltachat_is_available(cuser);
+
+	if (deltachat)
+		client_add_capability(client, "XDELTAPUSH");
+	if (!imap_coi_has_capability(client, "METADATA")) {
+		client_add_capability(client, deltachat ? "METADATA" :
+				      "METADATA-SERVER");
+	}
+}
+
 /* S12, W5. The namespaces are not there yet: only the user and the settings may be
    asked. */
 static void imap_coi_client_created(struct client **clientp)
@@ -36,8 +52,7 @@ static void imap_coi_client_created(struct client **clientp)
 		client_add_capability(client, "COI");
 		if (coi_webpush_is_available(cuser))
 			client_add_capability(client, "WEBPUSH");
-		if (!imap_coi_has_capability(client, "METADATA"))
-			client_add_capability(client, "METADATA-SERVER");
+		imap_coi_add_metadata(client, cuser);
 	}
 	if (imap_coi_next_hook_client_created != NULL)
 		imap_coi_next_hook_client_created(clientp);

@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "coi-limits.h"
 #include "coi-entry.h"
+#include "coi-token.h"
 
 static const struct {
 	const char *name;
@@ -15,10 +16,13 @@ static const struct {
 	[COI_ENTRY_GROUP] = {
 		COI_ENTRY_GROUPS, "groups", COI_GROUP_VALUE_MAX_BYTES
 	},
-	/* before the class whose name is the beginning of this one's */
+	/* these are before the class whose name is the beginning of theirs */
 	[COI_ENTRY_SUBSCRIPTION] = {
 		COI_ENTRY_SUBSCRIPTIONS, "subscriptions",
 		COI_PUSH_VALUE_MAX_BYTES
+	},
+	[COI_ENTRY_TOKEN] = {
+		COI_ENTRY_TOKENS, "tokens", COI_TOKEN_VALUE_MAX_BYTES
 	},
 	[COI_ENTRY_VAPID] = {
 		COI_ENTRY_WEBPUSH, "keys", COI_PUSH_KEY_VALUE_MAX_BYTES
@@ -54,6 +58,8 @@ bool coi_entry_id_is_valid(enum coi_entry_class class, const char *id)
 		return coi_hash_is_valid(id);
 	case COI_ENTRY_SUBSCRIPTION:
 		return coi_subscription_id_is_valid(id);
+	case COI_ENTRY_TOKEN:
+		return coi_token_id_is_valid(id);
 	case COI_ENTRY_VAPID:
 		return strcmp(id, COI_ENTRY_VAPID_ID) == 0;
 	case COI_ENTRY_CLASS_COUNT:

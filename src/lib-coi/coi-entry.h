@@ -5,13 +5,16 @@
    has many: one for each contact, known by the hash of its address (C3), one for
    each group, known by the hash of its id (C8), one for each subscription of Web
    Push, known by the id that its client chose (W9). Their values are JSON; see
-   coi-contact.h, coi-group.h and webpush-subscription.h. And there is one with
-   the user's VAPID key (W6), of which clients see another form. */
+   coi-contact.h, coi-group.h and webpush-subscription.h. And there are some that
+   clients see in another form: one with the user's VAPID key (W6), and one for
+   each device token of Delta Chat (coi-token.h). */
 
 enum coi_entry_class {
 	COI_ENTRY_CONTACT,
 	COI_ENTRY_GROUP,
 	COI_ENTRY_SUBSCRIPTION,
+	/* no client sees it by this name */
+	COI_ENTRY_TOKEN,
 	COI_ENTRY_VAPID,
 
 	COI_ENTRY_CLASS_COUNT
@@ -21,6 +24,7 @@ enum coi_entry_class {
 #define COI_ENTRY_CONTACTS "coi/contacts"
 #define COI_ENTRY_GROUPS "coi/groups"
 #define COI_ENTRY_SUBSCRIPTIONS "webpush/subscriptions"
+#define COI_ENTRY_TOKENS "webpush/tokens"
 #define COI_ENTRY_WEBPUSH "webpush"
 
 /* Below COI_ENTRY_WEBPUSH: the key, and a form of it that is not stored (W6). */

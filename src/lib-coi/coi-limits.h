@@ -168,6 +168,16 @@
 #define COI_PUSH_ATTEMPTS_SECS (60*60)
 #define COI_PUSH_ATTEMPTS_MAX_BYTES (COI_PUSH_ATTEMPTS_MAX * 24)
 
+/* Bytes of a device token of Delta Chat, and of one as it is stored: with a
+   time before it. */
+#define COI_TOKEN_MAX_BYTES 4096
+#define COI_TOKEN_VALUE_MAX_BYTES (COI_TOKEN_MAX_BYTES + 32)
+
+/* Seconds until a token goes that nobody has set again, and for which it is not
+   written again when somebody does: clients do so whenever they connect. */
+#define COI_TOKEN_LIFETIME_SECS (90*24*60*60)
+#define COI_TOKEN_RENEW_SECS (24*60*60)
+
 /* Bytes of a VAPID key as it is stored. */
 #define COI_PUSH_KEY_VALUE_MAX_BYTES 512
 

@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
 
 #include "lib.h"
+#include "strfuncs.h"
 #include "strnum.h"
 #include "coi-push-config.h"
 
@@ -71,6 +72,52 @@ static bool coi_push_is_uri_text(const char *str)
 		}
 	}
 	return TRUE;
+}
+
+/* What stands between the brackets of an IPv6 address, too. */
+static bool coi_push_host_is_valid(const char *authority)
+{
+	size_t len = strspn(authority, "0123456789abcdefghijklmnopqrstuvwxyz"
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-");
+	struct ip_addr ip;
+	in_port_t port;
+	const char *end;
+
+	if (*authority == '[') {
+		end = strchr(authority, ']');
+		if (end == NULL || net_addr2ip(t_strdup_until(authority + 1,
+							      end), &ip) < 0)
+			return FALSE;
+		authority = end + 1;
+	} else {
+		if (len == 0)
+			return FALSE;
+		authority += len;
+	}
+	return *authority == '\0' ||
+		(*authority == ':' && authority[1] != '0' &&
+		 net_str2port(authority + 1, &port) == 0);
+}
+
+bool coi_push_url_is_valid(const char *url)
+{
+	const char *rest = url;
+	bool valid;
+
+	if (strlen(url) > COI_PUSH_ENDPOINT_MAX_BYTES ||
+	    !coi_push_is_uri_text(url) || strchr(url, '#') != NULL)
+		return FALSE;
+	if (strncasecmp(url, "https://", strlen("https://")) == 0)
+		rest += strlen("https://");
+	else if (strncasecmp(url, "http://", strlen("http://")) == 0)
+		rest += strlen("http://");
+	else
+		return FALSE;
+	T_BEGIN {
+		valid = coi_push_host_is_valid(t_strdup_until(rest,
+			rest + strcspn(rest, "/?")));
+	} T_END;
+	return valid;
 }
 
 bool coi_push_subject_is_valid(const char *subject)

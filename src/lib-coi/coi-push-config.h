@@ -34,4 +34,9 @@ bool coi_push_ports_parse(const char *str, struct coi_push_ports *ports_r);
    (W30, RFC 8292 2.1) of at most COI_PUSH_SUBJECT_MAX_BYTES. */
 bool coi_push_subject_is_valid(const char *subject);
 
+/* Whether a URL can be where device tokens go: http or https, a host, and
+   whatever else the worker takes (webpush_endpoint_parse_admin(), which is the
+   stricter one of the two about the host's name). */
+bool coi_push_url_is_valid(const char *url);
+
 #endif

@@ -8,6 +8,8 @@
 #define HASH \
 	"74b3c446c189580045a942b90b7461128bc334b3b67e9f63c0c06189248c9bb0"
 
+#define TOKEN_ID "dc-0123456789abcdef0123456789abcdef"
+
 static const struct {
 	const char *name;
 	/* NULL: it is none */
@@ -23,6 +25,8 @@ static const struct {
 	  COI_ENTRY_SUBSCRIPTION },
 	{ "webpush/subscriptions/phone00001/validate", "phone00001/validate",
 	  COI_ENTRY_SUBSCRIPTION },
+	{ "webpush/tokens/"TOKEN_ID, TOKEN_ID, COI_ENTRY_TOKEN },
+	{ "webpush/tokens", "tokens", COI_ENTRY_VAPID },
 	{ "webpush/vapid", "vapid", COI_ENTRY_VAPID },
 	{ "webpush/vapid-raw", "vapid-raw", COI_ENTRY_VAPID },
 	{ "webpush/subscriptions", "subscriptions", COI_ENTRY_VAPID },
@@ -97,6 +101,16 @@ static const struct {
 	{ COI_ENTRY_SUBSCRIPTION, "phone/0001", FALSE },
 	{ COI_ENTRY_SUBSCRIPTION, "../../../state", FALSE },
 	{ COI_ENTRY_SUBSCRIPTION, "", FALSE },
+	{ COI_ENTRY_TOKEN, TOKEN_ID, TRUE },
+	{ COI_ENTRY_TOKEN, TOKEN_ID"0", FALSE },
+	{ COI_ENTRY_TOKEN, "dc-0123456789abcdef0123456789abcde", FALSE },
+	{ COI_ENTRY_TOKEN, "dc-0123456789ABCDEF0123456789abcdef", FALSE },
+	{ COI_ENTRY_TOKEN, "dd-0123456789abcdef0123456789abcdef", FALSE },
+	{ COI_ENTRY_TOKEN, "dc-../../../../../../../../../../state", FALSE },
+	{ COI_ENTRY_TOKEN, "phone00001", FALSE },
+	{ COI_ENTRY_TOKEN, "", FALSE },
+	/* the worker knows it as any other */
+	{ COI_ENTRY_SUBSCRIPTION, TOKEN_ID, TRUE },
 	{ COI_ENTRY_VAPID, "vapid", TRUE },
 	{ COI_ENTRY_VAPID, "vapid-raw", FALSE },
 	{ COI_ENTRY_VAPID, "", FALSE },
@@ -119,6 +133,8 @@ START_TEST(test_store)
 	ck_assert_str_eq(coi_entry_store_key(COI_ENTRY_SUBSCRIPTION,
 					     "phone00001"),
 			 "subscriptions/ph/phone00001");
+	ck_assert_str_eq(coi_entry_store_key(COI_ENTRY_TOKEN, TOKEN_ID),
+			 "tokens/dc/"TOKEN_ID);
 	ck_assert_str_eq(coi_entry_store_key(COI_ENTRY_VAPID, "vapid"),
 			 "keys/va/vapid");
 	ck_assert_str_eq(coi_entry_store_dir(COI_ENTRY_CONTACT), "contacts");

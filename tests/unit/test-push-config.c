@@ -110,6 +110,67 @@ START_TEST(test_ports)
 }
 END_TEST
 
+/* D5: where tokens go. */
+static const struct {
+	const char *url;
+	bool valid;
+} url_tests[] = {
+	{ "https://notifications.example.net/notify", TRUE },
+	{ "http://notifications.example.net", TRUE },
+	{ "HTTP://push/", TRUE },
+	{ "http://127.0.0.1:9000/notify", TRUE },
+	{ "https://[::1]/", TRUE },
+	{ "https://[2001:db8::1]:8443/x?y=z", TRUE },
+	{ "https://push.example.net?x", TRUE },
+	{ "https://push.example.net/a%20b", TRUE },
+	{ "https://push.example.net:65535", TRUE },
+	{ "", FALSE },
+	{ "push.example.net", FALSE },
+	{ "//push.example.net/", FALSE },
+	{ "ftp://push.example.net/", FALSE },
+	{ "mailto:push@example.net", FALSE },
+	{ "https:/push.example.net", FALSE },
+	{ "https://", FALSE },
+	{ "https:///notify", FALSE },
+	{ "https://:443/", FALSE },
+	{ "https://push.example.net:/", FALSE },
+	{ "https://push.example.net:0/", FALSE },
+	{ "https://push.example.net:080/", FALSE },
+	{ "https://push.example.net:65536/", FALSE },
+	{ "https://push.example.net:x/", FALSE },
+	{ "https://user@push.example.net/", FALSE },
+	{ "https://user:secret@push.example.net/", FALSE },
+	{ "https://push_1.example.net/", FALSE },
+	{ "https://[::1/", FALSE },
+	{ "https://[::1]x/", FALSE },
+	{ "https://[::g]/", FALSE },
+	{ "https://push.example.net/#x", FALSE },
+	{ "https://push.example.net/a b", FALSE },
+	{ "https://push.example.net/%zz", FALSE },
+	{ "https://push.example.net/\n", FALSE },
+	{ "https://p\xc3\xbcsh.example.net/", FALSE },
+};
+
+START_TEST(test_url)
+{
+	ck_assert_msg(coi_push_url_is_valid(url_tests[_i].url) ==
+		      url_tests[_i].valid, "%s", url_tests[_i].url);
+}
+END_TEST
+
+START_TEST(test_url_size)
+{
+	string_t *url = t_str_new(2048);
+
+	str_append(url, "https://push.example.net/");
+	while (str_len(url) < COI_PUSH_ENDPOINT_MAX_BYTES)
+		str_append_c(url, 'x');
+	ck_assert(coi_push_url_is_valid(str_c(url)));
+	str_append_c(url, 'x');
+	ck_assert(!coi_push_url_is_valid(str_c(url)));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("push-config");
@@ -119,5 +180,7 @@ int main(void)
 	tcase_add_test(tcase, test_subject_size);
 	tcase_add_loop_test(tcase, test_content, 0, N_ELEMENTS(content_tests));
 	tcase_add_loop_test(tcase, test_ports, 0, N_ELEMENTS(ports_tests));
+	tcase_add_loop_test(tcase, test_url, 0, N_ELEMENTS(url_tests));
+	tcase_add_test(tcase, test_url_size);
 	return unit_run(suite);
 }
