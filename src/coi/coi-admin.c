@@ -44,6 +44,9 @@ const struct coi_admin_vfuncs coi_plugin_admin = {
 	.check_push = coi_webpush_check,
 	.count_subscriptions = coi_admin_count_subscriptions,
 	.push_is_on = coi_webpush_is_on,
+	.tokens_are_on = coi_deltachat_is_on,
+	.each_token = coi_deltachat_each,
+	.remove_token = coi_deltachat_remove,
 	.push_get = coi_webpush_get,
 	.contacts_get = coi_contacts_get,
 };

@@ -3,6 +3,7 @@
 
 #include "coi-classify.h"
 #include "coi-contacts.h"
+#include "coi-deltachat.h"
 #include "coi-seen-move.h"
 #include "coi-user.h"
 
@@ -44,6 +45,12 @@ struct coi_admin_vfuncs {
 				   const char **error_r);
 	/* coi_webpush_is_on() */
 	bool (*push_is_on)(struct coi_user *cuser);
+	/* coi_deltachat_is_on(), coi_deltachat_each(), coi_deltachat_remove() */
+	bool (*tokens_are_on)(struct coi_user *cuser);
+	int (*each_token)(struct coi_user *cuser,
+			  coi_deltachat_callback_t *callback, void *context);
+	int (*remove_token)(struct coi_user *cuser, const char *id,
+			    const char *change, unsigned int *count_r);
 	/* coi_webpush_get() */
 	const struct coi_webpush_vfuncs *(*push_get)(struct coi_user *cuser);
 	/* coi_contacts_get() */

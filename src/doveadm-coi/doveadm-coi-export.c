@@ -6,6 +6,7 @@
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "compat-doveadm.h"
+#include "coi-admin.h"
 #include "coi-json.h"
 #include "coi-limits.h"
 #include "doveadm-coi.h"
@@ -21,6 +22,7 @@ struct doveadm_coi_export {
 	const struct doveadm_coi_user *duser;
 	struct mailbox *inbox;
 	string_t *str;
+	bool has_tokens;
 };
 
 static int
@@ -103,6 +105,44 @@ doveadm_coi_export_class(struct doveadm_coi_export *export, const char *name,
 	return 0;
 }
 
+static void
+doveadm_coi_export_token(struct coi_user *cuser ATTR_UNUSED, const char *id,
+			 const struct coi_token *token, void *context)
+{
+	struct doveadm_coi_export *export = context;
+
+	if (!export->has_tokens) {
+		export->has_tokens = TRUE;
+		coi_json_append_name(export->str, "tokens");
+		str_append_c(export->str, '{');
+	}
+	coi_json_append_name(export->str, id);
+	str_append_c(export->str, '{');
+	coi_json_append_name(export->str, "token");
+	doveadm_coi_export_string(export, token->token);
+	coi_json_append_name(export->str, "renewed");
+	doveadm_coi_export_string(export,
+				  doveadm_coi_time_str(token->renewed));
+	str_append_c(export->str, '}');
+	if (str_len(export->str) >= IO_BLOCK_SIZE)
+		doveadm_coi_export_flush(export);
+}
+
+/* Where there are none the document says nothing of them. */
+static int doveadm_coi_export_tokens(struct doveadm_coi_export *export)
+{
+	if (export->duser->admin->each_token(export->duser->cuser,
+					     doveadm_coi_export_token,
+					     export) < 0) {
+		/* the log knows why */
+		doveadm_mail_failed_error(&export->cmd->ctx, MAIL_ERROR_TEMP);
+		return -1;
+	}
+	if (export->has_tokens)
+		str_append_c(export->str, '}');
+	return 0;
+}
+
 static int doveadm_coi_export_all(struct doveadm_coi_export *export)
 {
 	enum coi_config_key key;
@@ -121,7 +161,8 @@ static int doveadm_coi_export_all(struct doveadm_coi_export *export)
 				     COI_ENTRY_CONTACTS) < 0 ||
 	    doveadm_coi_export_class(export, "groups", COI_ENTRY_GROUPS) < 0 ||
 	    doveadm_coi_export_class(export, "subscriptions",
-				     COI_ENTRY_SUBSCRIPTIONS) < 0)
+				     COI_ENTRY_SUBSCRIPTIONS) < 0 ||
+	    doveadm_coi_export_tokens(export) < 0)
 		return -1;
 	str_append_c(export->str, '}');
 	return 0;

@@ -51,7 +51,8 @@ doveadm_coi_push_list_print(void *context, const struct coi_webpush_info *info)
 	doveadm_print(doveadm_coi_time_str(info->created));
 	doveadm_print(info->host);
 	for (i = 0; i < N_ELEMENTS(secrets); i++) {
-		doveadm_print(list->show_secrets ? secrets[i] :
+		doveadm_print(secrets[i] == NULL ? "" :
+			      list->show_secrets ? secrets[i] :
 			      DOVEADM_COI_PUSH_MASK);
 	}
 }

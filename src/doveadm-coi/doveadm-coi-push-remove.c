@@ -53,13 +53,23 @@ doveadm_coi_push_remove_find(struct doveadm_coi_push_remove *remove,
 		if (strcmp(id, remove->id) == 0)
 			found = TRUE;
 	}
-	if (!found) {
-		return doveadm_coi_fail(&remove->cmd, duser,
-			MAIL_ERROR_NOTFOUND, "There is no subscription %s",
-			remove->id);
-	}
 	array_clear(ids);
-	array_push_back(ids, &remove->id);
+	if (found)
+		array_push_back(ids, &remove->id);
+	return 0;
+}
+
+static int
+doveadm_coi_push_remove_tokens(struct doveadm_coi_push_remove *remove,
+			       const struct doveadm_coi_user *duser,
+			       unsigned int *count_r)
+{
+	if (duser->admin->remove_token(duser->cuser, remove->id, "removed",
+				       count_r) < 0) {
+		/* the log knows why */
+		doveadm_mail_failed_error(&remove->cmd.ctx, MAIL_ERROR_TEMP);
+		return -1;
+	}
 	return 0;
 }
 
@@ -91,7 +101,8 @@ doveadm_coi_push_remove_flush(struct doveadm_coi_push_remove *remove,
 	const struct coi_webpush_vfuncs *v;
 	const char *error;
 
-	if (!duser->admin->push_is_on(duser->cuser))
+	if (!duser->admin->push_is_on(duser->cuser) &&
+	    !duser->admin->tokens_are_on(duser->cuser))
 		return 0;
 	v = doveadm_coi_push_get(&remove->cmd, duser);
 	if (v == NULL)
@@ -109,14 +120,21 @@ doveadm_coi_push_remove_all(struct doveadm_coi_push_remove *remove,
 			    const struct doveadm_coi_user *duser, pool_t pool)
 {
 	ARRAY_TYPE(const_string) ids;
+	unsigned int count;
 
 	p_array_init(&ids, pool, 8);
 	if (doveadm_coi_push_remove_find(remove, duser, pool, &ids) < 0 ||
-	    doveadm_coi_push_remove_set(remove, duser, &ids) < 0)
+	    doveadm_coi_push_remove_set(remove, duser, &ids) < 0 ||
+	    doveadm_coi_push_remove_tokens(remove, duser, &count) < 0)
 		return -1;
-	doveadm_print_num(array_count(&ids));
-	return array_count(&ids) == 0 ? 0 :
-		doveadm_coi_push_remove_flush(remove, duser);
+	count += array_count(&ids);
+	if (count == 0 && remove->id != NULL) {
+		return doveadm_coi_fail(&remove->cmd, duser,
+			MAIL_ERROR_NOTFOUND, "There is no subscription %s",
+			remove->id);
+	}
+	doveadm_print_num(count);
+	return count == 0 ? 0 : doveadm_coi_push_remove_flush(remove, duser);
 }
 
 static int

@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "compat-doveadm.h"
+#include "coi-admin.h"
 #include "doveadm-coi.h"
 #include "doveadm-coi-cmd.h"
 #include "doveadm-coi-push.h"
@@ -34,7 +35,10 @@ doveadm_coi_push_test_run(struct doveadm_coi_cmd *cmd,
 {
 	struct doveadm_coi_push_test *test =
 		container_of(cmd, struct doveadm_coi_push_test, cmd);
+	/* of a token it knows itself whether it is set up */
 	const struct coi_webpush_vfuncs *v =
+		duser->admin->tokens_are_on(duser->cuser) ?
+		doveadm_coi_push_get(cmd, duser) :
 		doveadm_coi_push_get_on(cmd, duser);
 	struct coi_webpush_failure failure;
 	const char *job_id;

@@ -665,3 +665,103 @@ class TestRing:
         assert "wU4DhQ" not in dovecot.log_text()
         for change in ("registered", "removed"):
             assert f"Subscription {token_id(TOKEN)} {change}" in dovecot.log_text()
+
+
+class TestAdministrator:
+    def rows(self, dovecot, *args):
+        return json.loads(dovecot.doveadm("-f", "json", "coi", "push", *args))
+
+    def test_list(self, make, http_service):
+        """D9: tokens stand beside subscriptions, masked unless asked for."""
+        dovecot = make()
+        set_token(dovecot.imap("bob"))
+        [row] = self.rows(dovecot, "list", "-u", "bob")
+        assert row.pop("created")[:2] == "20"
+        assert row == {"id": token_id(TOKEN), "client": "Delta Chat", "device": "",
+                       "msgtype": "all", "validated": "yes", "host": http_service.names[0],
+                       "endpoint": "***", "p256dh": "", "auth": ""}
+        [row] = self.rows(dovecot, "list", "-u", "bob", "--show-secrets")
+        assert row["endpoint"] == TOKEN
+        assert self.rows(dovecot, "list", "-u", "alice") == []
+
+    def test_remove(self, make, http_service):
+        """D9: one or all; the worker drops what waits."""
+        dovecot = make()
+        bob = dovecot.imap("bob")
+        http_service.answer("notify", Answer(500))
+        for token in ("a", "b", "c"):
+            set_token(bob, token)
+        dovecot.delivered("bob", mail("one"))
+        http_service.wait(3)
+        with Client(dovecot) as client:
+            names = {job["subscription"] for job in client.queue("bob").values()}
+            assert names == {token_id(token) for token in "abc"}
+            assert {row["subscription"] for row in self.rows(dovecot, "queue", "-u", "bob")} \
+                == names
+            dovecot.doveadm("coi", "push", "remove", "-u", "bob", token_id("a"))
+            assert {job["subscription"] for job in client.queue("bob").values()} == \
+                {token_id("b"), token_id("c")}
+            assert sorted(tokens(bob).split()) == ["b", "c"]
+            code, output = dovecot.doveadm("coi", "push", "remove", "-u", "bob",
+                                           token_id("a"), check=False)
+            assert code == 68 and "There is no subscription" in output
+            assert "removed=2" in dovecot.doveadm("coi", "push", "remove", "-u", "bob", "--all")
+            assert tokens(bob) is None and not client.queue("bob")
+
+    def test_test(self, make, http_service):
+        """D9: a test is as any other push."""
+        dovecot = make()
+        set_token(dovecot.imap("bob"))
+        [row] = self.rows(dovecot, "test", "-u", "bob", token_id(TOKEN))
+        assert row["id"] == token_id(TOKEN) and row["job"]
+        assert rung(dovecot, http_service, 1) == [TOKEN]
+        code, output = dovecot.doveadm("coi", "push", "test", "-u", "bob", token_id("x"),
+                                       check=False)
+        assert code != 0 and "coi_push_subject is empty" in output
+
+    def test_check(self, make):
+        """D9: what we have not written goes, and the mark is mended."""
+        dovecot = make()
+        bob = dovecot.imap("bob")
+        set_token(bob)
+        set_token(bob, "b")
+        stored(dovecot, "b").write_text(f"{int(time.time())} another")
+        state = store(dovecot, "bob")
+        state.write_text(state.read_text().replace("has-subscriptions\tyes\n", ""))
+        assert "has-subscriptions" not in state.read_text()
+        code, output = dovecot.doveadm("coi", "check", "-u", "bob", check=False)
+        assert f"webpush/tokens/{token_id('b')} is damaged" in output
+        assert "There are subscriptions or tokens, but deliveries do not know" in output
+        assert not stored(dovecot, "b") and tokens(bob) == TOKEN
+        assert "has-subscriptions" in store(dovecot, "bob").read_text()
+        assert dovecot.doveadm("coi", "check", "-u", "bob") == ""
+
+    def test_export_and_erase(self, make):
+        """D9: all that is kept is told, and removed."""
+        dovecot = make()
+        bob = dovecot.imap("bob")
+        assert "tokens" not in json.loads(dovecot.doveadm("coi", "export", "-u", "bob"))
+        set_token(bob)
+        set_token(bob, TOKEN2)
+        found = json.loads(dovecot.doveadm("coi", "export", "-u", "bob"))["tokens"]
+        assert {name: value["token"] for name, value in found.items()} == \
+            {token_id(token): token for token in (TOKEN, TOKEN2)}
+        dovecot.doveadm("coi", "erase", "-u", "bob")
+        assert not list(dovecot.home("bob").rglob("dovecot-coi"))
+        assert tokens(bob) is None
+
+    def test_dsync(self, make, driver, http_service):
+        """D9 S43: the other side rings too; what is removed goes there as well."""
+        dovecot = make(driver=driver)
+        bob, alice = dovecot.imap("bob"), dovecot.imap("alice")
+        set_token(bob)
+        set_token(bob, TOKEN2)
+        state = backup(dovecot, "")
+        assert sorted([tokens(alice)]) == sorted([tokens(bob)])
+        assert "has-subscriptions" in store(dovecot, "alice").read_text()
+        bob.ok(f'SETMETADATA "INBOX" ({NAME} NIL)')
+        set_token(bob, "other")
+        backup(dovecot, state)
+        assert tokens(alice) == "other"
+        dovecot.delivered("alice", mail("one", sender="x@example.net"))
+        assert rung(dovecot, http_service, 1) == ["other"]
