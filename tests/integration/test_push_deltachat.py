@@ -117,6 +117,24 @@ class TestWorker:
                 server.wait_log(f"{job.id} .* one of its addresses is not allowed")
             assert [request.path for request in service.requests] == ["/push/notify"] * 2
 
+    def test_proxy(self, http_service, worker):
+        """D6: the proxy leads out, not into the own network; and what comes after a
+        token goes through it as ever."""
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            server, client = worker(http_service.url("notify"),
+                                    proxy_url=f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            proxy.settimeout(15)
+            for _ in range(2):
+                client.push(token_job(http_service.url("notify")))
+                client.wait_empty()
+                client.push(Job("https://push.example.net/a"))
+                connection, _ = proxy.accept()
+                with connection:
+                    assert connection.recv(1000).startswith(b"CONNECT push.example.net:443 ")
+                    client.command("CANCEL", "alice", "")
+            assert len(http_service.requests) == 2
+            server.stop()
+
     def test_no_redirect(self, http_service, worker):
         """W36: not even the administrator's service leads elsewhere."""
         with PushService() as other:
