@@ -70,6 +70,7 @@ static void client_setup(void)
 	set.coi_push_timeout = 1;
 	set.coi_push_proxy_url = set.coi_push_ca_file = "";
 	set.coi_push_dns_servers = "127.0.0.1:1";
+	set.coi_deltachat_push_url = "";
 	ended = 0;
 	ioloop = io_loop_create();
 	event = event_create(NULL);
