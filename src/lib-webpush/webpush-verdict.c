@@ -63,10 +63,9 @@ webpush_verdict_retry(const struct webpush_answer *answer,
 		retry_at = I_MAX(retry_at, asked);
 	/* Half as much again at most; never earlier than the service wants. */
 	retry_at += attempt->random % (backoff / 2 + 1);
-	if (retry_at > attempt->deadline)
-		return WEBPUSH_VERDICT_DROP;
 	*retry_at_r = retry_at;
-	return WEBPUSH_VERDICT_RETRY;
+	return retry_at > attempt->deadline ? WEBPUSH_VERDICT_DROP :
+		WEBPUSH_VERDICT_RETRY;
 }
 
 enum webpush_verdict

@@ -36,7 +36,9 @@ struct webpush_attempt {
 	uint32_t random;
 };
 
-/* Total. *retry_at_r is set if the verdict is RETRY. */
+/* Total. *retry_at_r is set if the verdict is RETRY, and if it is DROP because that
+   would be too late: before it the service is not to be asked about this
+   endpoint. */
 enum webpush_verdict
 webpush_verdict(const struct webpush_answer *answer,
 		const struct webpush_attempt *attempt, time_t *retry_at_r);

@@ -79,7 +79,7 @@ static const struct {
 	const char *retry_after;
 	uint32_t random;
 	int deadline_secs;
-	/* 0: DROP */
+	/* negative: DROP, and not asked again before that */
 	int retry_secs;
 } retry_tests[] = {
 	{ "first", 503, 1, NULL, 0, 3600, 5 },
@@ -95,16 +95,16 @@ static const struct {
 	{ "any number", 503, 1, NULL, UINT32_MAX, 3600, 5 },
 	{ "network", 0, 2, NULL, 1, 3600, 11 },
 	{ "at the deadline", 503, 1, NULL, 0, 5, 5 },
-	{ "after the deadline", 503, 1, NULL, 0, 4, 0 },
-	{ "jitter over the deadline", 503, 1, NULL, 1, 5, 0 },
-	{ "deadline is over", 503, 1, NULL, 0, -1, 0 },
+	{ "after the deadline", 503, 1, NULL, 0, 4, -5 },
+	{ "jitter over the deadline", 503, 1, NULL, 1, 5, -6 },
+	{ "deadline is over", 503, 1, NULL, 0, -1, -5 },
 	{ "Retry-After", 429, 1, "120", 0, 3600, 120 },
 	{ "Retry-After of another status", 503, 1, "120", 0, 3600, 120 },
 	{ "Retry-After and jitter", 429, 1, "120", 2, 3600, 122 },
 	{ "too short a Retry-After", 429, 3, "1", 0, 3600, 20 },
 	{ "Retry-After 0", 429, 1, "0", 0, 3600, 5 },
 	{ "an hour", 429, 1, "3600", 0, 5*3600, 3600 },
-	{ "after the deadline", 429, 1, "3601", 0, 3600, 0 },
+	{ "after the deadline", 429, 1, "3601", 0, 3600, -3601 },
 	{ "unreadable", 429, 1, "soon", 0, 3600, 5 },
 	/* NOW + 60 */
 	{ "date", 429, 1, "Fri, 15 Jan 2027 08:01:00 GMT", 0, 3600, 60 },
@@ -125,9 +125,10 @@ START_TEST(test_retry)
 	enum webpush_verdict verdict;
 
 	verdict = webpush_verdict(&answer, &attempt, &retry_at);
-	ck_assert_msg(verdict == (retry_tests[_i].retry_secs == 0 ?
+	ck_assert_msg(verdict == (retry_tests[_i].retry_secs < 0 ?
 				  DROP : RETRY) &&
-		      retry_at == NOW + retry_tests[_i].retry_secs, "%s: %s %ld",
+		      retry_at == NOW + abs(retry_tests[_i].retry_secs),
+		      "%s: %s %ld",
 		      retry_tests[_i].name, webpush_verdict_name(verdict),
 		      (long)(retry_at - NOW));
 }
