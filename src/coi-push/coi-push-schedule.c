@@ -45,6 +45,8 @@ struct push_origin {
 	struct push_lane_list ready;
 
 	unsigned int failures;
+	/* whose push the last one was */
+	uint64_t failed_user;
 	/* 0: it does not pause, and is not in `paused'. */
 	int64_t pause_end;
 	unsigned int pause_msecs;
@@ -389,11 +391,29 @@ push_origin_pause(struct push_schedule *schedule, struct push_origin *origin,
 	priorityq_add(schedule->paused, &origin->item);
 }
 
+/* Of failures of one user's the origin is not to blame, or not proved to be: an
+   endpoint that nobody is at any more answers with 5xx at some services. Each
+   lane backs off by itself anyway. */
+static bool
+push_origin_has_failed(struct push_schedule *schedule,
+		       struct push_origin *origin, uint64_t user)
+{
+	if (origin->failures > 0 && origin->failed_user == user)
+		return FALSE;
+	origin->failed_user = user;
+	origin->failures++;
+	return origin->pause_end == 0 &&
+		(origin->probing ||
+		 origin->failures >= schedule->limits.origin_failures_max);
+}
+
 /* Returns TRUE if it begins to pause. */
 static bool
-push_origin_judge(struct push_schedule *schedule, struct push_origin *origin,
+push_origin_judge(struct push_schedule *schedule, const struct push_lane *lane,
 		  enum push_origin_result result, int64_t now, uint32_t random)
 {
+	struct push_origin *origin = lane->origin;
+
 	switch (result) {
 	case PUSH_ORIGIN_RESULT_NONE:
 		return FALSE;
@@ -413,10 +433,7 @@ push_origin_judge(struct push_schedule *schedule, struct push_origin *origin,
 	case PUSH_ORIGIN_RESULT_FAILED:
 		break;
 	}
-	origin->failures++;
-	if (origin->pause_end != 0 ||
-	    (!origin->probing &&
-	     origin->failures < schedule->limits.origin_failures_max))
+	if (!push_origin_has_failed(schedule, origin, lane->user))
 		return FALSE;
 	push_origin_pause(schedule, origin, now, random);
 	return TRUE;
@@ -432,7 +449,7 @@ bool push_schedule_finish(struct push_schedule *schedule,
 
 	*_lane = NULL;
 	push_lane_deactivate(schedule, lane);
-	paused = push_origin_judge(schedule, lane->origin, result, now, random);
+	paused = push_origin_judge(schedule, lane, result, now, random);
 	push_lane_wait(schedule, lane, due);
 	push_origin_update(schedule, lane->origin);
 	return paused;

@@ -25,7 +25,8 @@ struct push_schedule_limits {
 	   one connection, and of one that has. */
 	unsigned int origin_active_max;
 	unsigned int origin_multiplexed_max;
-	/* Failures in a row that make an origin pause. */
+	/* Failures in a row that make an origin pause, each of them another
+	   user's than the one before. */
 	unsigned int origin_failures_max;
 	unsigned int pause_min_msecs, pause_max_msecs;
 };

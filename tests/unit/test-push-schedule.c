@@ -263,21 +263,56 @@ START_TEST(test_failures_in_a_row)
 {
 	static const enum push_origin_result results[] = {
 		PUSH_ORIGIN_RESULT_FAILED, PUSH_ORIGIN_RESULT_FAILED,
-		PUSH_ORIGIN_RESULT_OK,
-		PUSH_ORIGIN_RESULT_FAILED, PUSH_ORIGIN_RESULT_NONE,
+		PUSH_ORIGIN_RESULT_OK, PUSH_ORIGIN_RESULT_FAILED,
+		PUSH_ORIGIN_RESULT_NONE, PUSH_ORIGIN_RESULT_NONE,
 		PUSH_ORIGIN_RESULT_FAILED,
 	};
 	unsigned int i;
 
 	add(1, A, 0);
+	add(2, A, 0);
 	for (i = 0; i < N_ELEMENTS(results); i++)
-		ck_assert(!finish(expect(1, 0), results[i], 0, 0));
-	ck_assert(finish(expect(1, 0), PUSH_ORIGIN_RESULT_FAILED, 0, 0));
+		ck_assert(!finish(expect(1 + i % 2, 0), results[i], 0, 0));
+	ck_assert(finish(expect(2, 0), PUSH_ORIGIN_RESULT_FAILED, 0, 0));
 	expect_none(999);
 	ck_assert(!finish(expect(1, 1000), PUSH_ORIGIN_RESULT_OK, 1000, 1000));
 	fail_until_pause(1000);
 	expect_none(1999);
 	(void)expect(1, 2000);
+}
+END_TEST
+
+/* However many endpoints a user has that fail, others do not wait for that. */
+START_TEST(test_failures_of_one_user)
+{
+	uint64_t key;
+	unsigned int i;
+
+	for (key = 1; key <= 3; key++)
+		push_schedule_add(schedule, key, 7, A, 0);
+	for (i = 0; i < 30; i++) {
+		ck_assert(!finish(expect(1 + i % 3, 0),
+				  PUSH_ORIGIN_RESULT_FAILED, 0, 0));
+	}
+	add(4, A, 0);
+	(void)expect(1, 0);
+	(void)expect(2, 0);
+	(void)expect(4, 0);
+}
+END_TEST
+
+/* Nor when all of them have waited: another one probes at once. */
+START_TEST(test_probe_of_one_user)
+{
+	add(1, A, 0);
+	add(2, A, 0);
+	fail_until_pause(0);
+	ck_assert(!finish(expect(2, 1000), PUSH_ORIGIN_RESULT_NONE, 1000,
+			  1001));
+	ck_assert(!finish(expect(1, 1000), PUSH_ORIGIN_RESULT_FAILED, 1000,
+			  2000));
+	ck_assert(!finish(expect(2, 1001), PUSH_ORIGIN_RESULT_OK, 1001, 1001));
+	(void)expect(2, 1001);
 }
 END_TEST
 
@@ -293,8 +328,8 @@ START_TEST(test_pause_ended)
 		lanes[i] = expect(i, 0);
 	ck_assert(!finish(lanes[0], PUSH_ORIGIN_RESULT_FAILED, 0, 0));
 	lanes[0] = expect(0, 0);
-	ck_assert(!finish(lanes[0], PUSH_ORIGIN_RESULT_FAILED, 0, 0));
-	lanes[0] = expect(0, 0);
+	ck_assert(!finish(lanes[2], PUSH_ORIGIN_RESULT_FAILED, 0, 0));
+	lanes[2] = expect(2, 0);
 	ck_assert(finish(lanes[0], PUSH_ORIGIN_RESULT_FAILED, 0, 0));
 	expect_none(0);
 	ck_assert(!finish(lanes[1], PUSH_ORIGIN_RESULT_OK, 0, 0));
@@ -311,14 +346,15 @@ START_TEST(test_pause_random)
 	unsigned int i;
 
 	add(1, A, 0);
-	for (i = 1; i <= limits.origin_failures_max; i++) {
-		lane = expect(1, 0);
+	add(2, A, 0);
+	for (i = 0; i < limits.origin_failures_max; i++) {
+		lane = expect(1 + i % 2, 0);
 		(void)push_schedule_finish(schedule, &lane,
 					   PUSH_ORIGIN_RESULT_FAILED, 0, 0,
 					   400);
 	}
 	expect_none(1399);
-	(void)expect(1, 1400);
+	(void)expect(2, 1400);
 }
 END_TEST
 
@@ -379,6 +415,8 @@ int main(void)
 	tcase_add_test(tcase, test_user_held);
 	tcase_add_test(tcase, test_pause);
 	tcase_add_test(tcase, test_failures_in_a_row);
+	tcase_add_test(tcase, test_failures_of_one_user);
+	tcase_add_test(tcase, test_probe_of_one_user);
 	tcase_add_test(tcase, test_pause_ended);
 	tcase_add_test(tcase, test_pause_random);
 	tcase_add_loop_test(tcase, test_storm, 0, 20);
