@@ -115,6 +115,10 @@ static const char *const push_queries[] = {
 		"ORDER BY COUNT(*) DESC LIMIT 1",
 	[PUSH_QUERY_OLDEST_OF_UID] = "SELECT "PUSH_JOB_COLUMNS" FROM job j "
 		"WHERE uid = ?1 ORDER BY seq LIMIT ?2",
+	[PUSH_QUERY_LONGEST_LANE] = "SELECT lane FROM job WHERE user = ?1 "
+		"GROUP BY lane ORDER BY COUNT(*) DESC LIMIT 1",
+	[PUSH_QUERY_OLDEST_OF_LANE] = "SELECT "PUSH_JOB_COLUMNS" FROM job j "
+		"WHERE lane = ?1 ORDER BY seq LIMIT ?2",
 	[PUSH_QUERY_EXPIRED] = "SELECT "PUSH_JOB_COLUMNS" FROM job j "
 		"WHERE deadline <= ?1 LIMIT ?2",
 	[PUSH_QUERY_DELETE_JOB] = "DELETE FROM job WHERE seq = ?1",
@@ -198,41 +202,52 @@ push_database_ask(struct push_database *db, const char *sql)
 	return value;
 }
 
-/* Returns FALSE if it is damaged. */
-static bool push_database_check(struct push_database *db, const char **error_r)
+/* Returns 1, 0 if it is damaged, -1 if it cannot be read. */
+static int push_database_check(struct push_database *db, const char **error_r)
 {
 	const char *check;
 	struct stat st;
 
 	if (stat(db->path, &st) == 0 &&
 	    st.st_size > COI_PUSH_QUEUE_CHECK_MAX_BYTES)
-		return TRUE;
+		return 1;
 	check = push_database_ask(db, "PRAGMA quick_check(1)");
-	if (check != NULL && strcmp(check, "ok") == 0)
-		return TRUE;
-	*error_r = t_strdup_printf("%s: %s", db->path, check == NULL ?
-		sqlite3_errmsg(db->db) : t_str_replace(check, '\n', ' '));
-	return FALSE;
+	if (check == NULL) {
+		*error_r = t_strdup_printf("%s: %s", db->path,
+					   sqlite3_errmsg(db->db));
+		return -1;
+	}
+	if (strcmp(check, "ok") == 0)
+		return 1;
+	*error_r = t_strdup_printf("%s: %s", db->path,
+				   t_str_replace(check, '\n', ' '));
+	return 0;
 }
 
-/* Returns FALSE if it has the tables of another version, or another program. */
-static bool push_database_check_version(struct push_database *db,
-					const char **error_r)
+/* Returns 1, 0 if it has the tables of another version, or another program, -1 if
+   it cannot be read. */
+static int push_database_check_version(struct push_database *db,
+				       const char **error_r)
 {
 	const char *version = push_database_ask(db, "PRAGMA user_version");
 
-	if (version != NULL &&
-	    strcmp(version, t_strdup_printf("%d", PUSH_DATABASE_VERSION)) == 0)
-		return TRUE;
-	*error_r = t_strdup_printf("%s: %s", db->path, version != NULL ?
-		"not a queue of this version" : sqlite3_errmsg(db->db));
-	return FALSE;
+	if (version == NULL) {
+		*error_r = t_strdup_printf("%s: %s", db->path,
+					   sqlite3_errmsg(db->db));
+		return -1;
+	}
+	if (strcmp(version, t_strdup_printf("%d", PUSH_DATABASE_VERSION)) == 0)
+		return 1;
+	*error_r = t_strdup_printf("%s: not a queue of this version",
+				   db->path);
+	return 0;
 }
 
 /* Returns 1 if it can be used, 0 if it is damaged, -1 if it cannot be opened. */
 static int push_database_prepare(struct push_database *db, const char **error_r)
 {
 	const char *version;
+	int ret;
 
 	if (push_database_exec(db, push_database_pragmas, error_r) < 0)
 		return -1;
@@ -244,9 +259,11 @@ static int push_database_prepare(struct push_database *db, const char **error_r)
 	if (version != NULL && strcmp(version, "0") == 0 &&
 	    push_database_exec(db, push_database_schema, error_r) < 0)
 		return -1;
-	if (!push_database_check_version(db, error_r) ||
-	    !push_database_check(db, error_r))
-		return 0;
+	ret = push_database_check_version(db, error_r);
+	if (ret > 0)
+		ret = push_database_check(db, error_r);
+	if (ret <= 0)
+		return ret;
 	return push_database_exec(db, push_database_more_schema, error_r) < 0 ?
 		-1 : 1;
 }
@@ -462,8 +479,11 @@ bool push_database_tidy(struct push_database *db)
 	if (push_database_command(db, t_strdup_printf(
 			"PRAGMA incremental_vacuum(%d)",
 			COI_PUSH_QUEUE_TIDY_PAGES)) < 0 ||
-	    push_database_command(db, "PRAGMA wal_checkpoint(TRUNCATE)") < 0)
+	    push_database_command(db, "PRAGMA wal_checkpoint(TRUNCATE)") < 0) {
+		/* the next job may fit in nevertheless */
+		push_database_rollback(db);
 		return FALSE;
+	}
 	(void)sqlite3_db_release_memory(db->db);
 	left = push_database_ask(db, "PRAGMA freelist_count");
 	return left != NULL && strcmp(left, "0") != 0;
