@@ -180,8 +180,15 @@ static int push_client_flush(struct push_client *client)
 {
 	int ret = o_stream_flush(client->conn.output);
 
-	if (ret >= 0 && client->list_user != NULL)
+	if (client->list_user == NULL)
+		return ret;
+	if (ret < 0) {
+		/* nobody reads the rest of the list: who reads on sees that */
+		i_free(client->list_user);
+		connection_input_resume(&client->conn);
+	} else {
 		push_client_list(client);
+	}
 	return ret;
 }
 

@@ -15,25 +15,6 @@ static int push_queue_has_id(struct push_queue *queue, const char *id)
 	return push_queue_exists(&stmt);
 }
 
-/* Returns 1 if the user has room for one more. */
-static int
-push_queue_check_user(struct push_queue *queue, const struct push_job *job)
-{
-	struct push_statement *stmt =
-		push_database_query(queue->db, PUSH_QUERY_COUNT_USER);
-	int ret;
-
-	push_statement_bind_text(stmt, job->user);
-	push_statement_bind_int(stmt, queue->set.user_jobs_max);
-	ret = push_statement_step(stmt);
-	if (ret > 0) {
-		ret = push_statement_int(stmt, 0) < queue->set.user_jobs_max ?
-			1 : 0;
-	}
-	push_statement_end(&stmt);
-	return ret;
-}
-
 static int
 push_queue_insert(struct push_queue *queue, const struct push_job *job,
 		  const struct webpush_endpoint *endpoint, const char *line,
@@ -76,15 +57,9 @@ static int push_queue_judge(struct push_queue *queue, const struct push_job *job
 	if (ret != 0)
 		return ret;
 	ret = push_queue_check_gone(queue, job, endpoint);
-	if (ret > 0) {
+	if (ret > 0)
 		*error_r = "the subscription is gone";
-		return 0;
-	}
-	if (ret == 0)
-		ret = push_queue_check_user(queue, job);
-	if (ret == 0)
-		*error_r = "the user has too many jobs";
-	return ret;
+	return ret < 0 ? -1 : (ret > 0 ? 0 : 1);
 }
 
 int push_queue_add(struct push_queue *queue, const struct push_job *job,
@@ -98,7 +73,7 @@ int push_queue_add(struct push_queue *queue, const struct push_job *job,
 	if (push_database_begin(queue->db) == 0) {
 		ret = push_queue_judge(queue, job, endpoint, &known, error_r);
 		if (ret > 0 && !known) {
-			ret = push_queue_make_room(queue);
+			ret = push_queue_make_room(queue, job->user);
 			if (ret >= 0) {
 				ret = push_queue_insert(queue, job, endpoint,
 					line, deadline, uid, now);

@@ -113,7 +113,45 @@ int push_queue_drop(struct push_queue *queue, const char *reason,
 	return ret;
 }
 
-int push_queue_make_room(struct push_queue *queue)
+/* Returns 1 if the user has as many jobs as may be, 0 if not, -1 on error. */
+static int push_queue_user_is_full(struct push_queue *queue, const char *user)
+{
+	struct push_statement *stmt =
+		push_database_query(queue->db, PUSH_QUERY_COUNT_USER);
+	int ret;
+
+	push_statement_bind_text(stmt, user);
+	push_statement_bind_int(stmt, queue->set.user_jobs_max);
+	ret = push_statement_step(stmt);
+	if (ret > 0) {
+		ret = push_statement_int(stmt, 0) < queue->set.user_jobs_max ?
+			0 : 1;
+	}
+	push_statement_end(&stmt);
+	return ret;
+}
+
+/* Of the device that takes the fewest: the user's others are not to suffer. */
+static int push_queue_make_user_room(struct push_queue *queue, const char *user)
+{
+	struct push_statement *stmt;
+	int64_t lane = 0;
+	int ret = push_queue_user_is_full(queue, user);
+
+	if (ret <= 0)
+		return ret;
+	stmt = push_database_query(queue->db, PUSH_QUERY_LONGEST_LANE);
+	push_statement_bind_text(stmt, user);
+	if (push_statement_step(stmt) > 0)
+		lane = push_statement_int(stmt, 0);
+	push_statement_end(&stmt);
+	stmt = push_database_query(queue->db, PUSH_QUERY_OLDEST_OF_LANE);
+	push_statement_bind_int(stmt, lane);
+	push_statement_bind_int(stmt, 1 + queue->set.user_jobs_max / 100);
+	return push_queue_drop(queue, "the user has too many jobs", &stmt);
+}
+
+static int push_queue_make_room_for_all(struct push_queue *queue)
 {
 	struct push_statement *stmt;
 	unsigned int spare = queue->set.jobs_max / 100;
@@ -130,4 +168,10 @@ int push_queue_make_room(struct push_queue *queue)
 	push_statement_bind_int(stmt, queue->count - queue->set.jobs_max +
 				1 + spare);
 	return push_queue_drop(queue, "the queue is full", &stmt);
+}
+
+int push_queue_make_room(struct push_queue *queue, const char *user)
+{
+	return push_queue_make_user_room(queue, user) < 0 ? -1 :
+		push_queue_make_room_for_all(queue);
 }

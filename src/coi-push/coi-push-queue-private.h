@@ -64,9 +64,9 @@ int push_queue_delete_lane(struct push_queue *queue, uint64_t lane);
 /* Drops the jobs that a statement finds. Returns how many, or -1. */
 int push_queue_drop(struct push_queue *queue, const char *reason,
 		    struct push_statement **stmt);
-/* Drops so many that it has not to be done for each new job. Returns as the
-   above. */
-int push_queue_make_room(struct push_queue *queue);
+/* For one more of the user's. Drops so many that it has not to be done for each
+   new job. Returns as the above. */
+int push_queue_make_room(struct push_queue *queue, const char *user);
 
 /*
  * coi-push-queue-gone

@@ -215,6 +215,11 @@ unsigned int push_queue_count_added(struct push_queue *queue)
 	return queue->added;
 }
 
+unsigned int push_queue_count_changes(struct push_queue *queue)
+{
+	return array_count(&queue->changes);
+}
+
 bool push_queue_is_changed(struct push_queue *queue)
 {
 	return push_database_has_failed(queue->db) ||

@@ -21,7 +21,8 @@ struct push_queue_settings {
 	/* If there are more, the oldest are dropped, of the peer that has the
 	   most. */
 	unsigned int jobs_max;
-	/* If there are more, new ones are refused. */
+	/* If there are more, the oldest are dropped, of the lane that has the
+	   most. */
 	unsigned int user_jobs_max;
 	/* Pages of 4096 bytes that the file may have. 0: any number. */
 	unsigned int pages_max;
@@ -120,6 +121,8 @@ unsigned int push_queue_count(struct push_queue *queue);
 /* Jobs that were added since the last commit. */
 unsigned int push_queue_count_added(struct push_queue *queue);
 /* There is something to commit. */
+/* What has become of so many jobs is not committed yet. */
+unsigned int push_queue_count_changes(struct push_queue *queue);
 bool push_queue_is_changed(struct push_queue *queue);
 /* Returns 0, or -1 if jobs that were added since the last time are lost. */
 int push_queue_commit(struct push_queue *queue);

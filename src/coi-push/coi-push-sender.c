@@ -23,13 +23,15 @@
    change. */
 #define PUSH_SENDER_CONNECTION_SECS 600L
 
-/* A socket of curl's. */
+/* A socket of curl's, as long as it is open. */
 struct push_socket {
 	struct push_socket *prev, *next;
 	struct push_sender *sender;
 	curl_socket_t fd;
 	int what;
 	struct io *io_read, *io_write;
+	/* push_sender.answers when it brought the last one */
+	uint64_t answered;
 };
 
 struct push_request {
@@ -37,6 +39,8 @@ struct push_request {
 	struct push_sender *sender;
 	CURL *curl;
 	struct curl_slist *headers, *resolve;
+	/* push_sender.answers when it began */
+	uint64_t begun;
 	size_t answer_bytes;
 	bool answer_too_long;
 	/* of the endpoint */
@@ -56,6 +60,8 @@ struct push_sender {
 	struct push_socket *sockets;
 	struct push_request *requests;
 	ARRAY(CURL *) idle;
+	/* how many there have been */
+	uint64_t answers;
 };
 
 static void push_sender_perform(struct push_sender *sender, curl_socket_t fd,
@@ -101,9 +107,15 @@ static void push_socket_watch(struct push_socket *sock)
 	}
 }
 
-static void push_socket_free(struct push_socket *sock)
+static void push_socket_forget(struct push_socket *sock)
 {
 	push_socket_unwatch(sock, fcntl(sock->fd, F_GETFD) < 0);
+	sock->what = 0;
+}
+
+static void push_socket_free(struct push_socket *sock)
+{
+	push_socket_forget(sock);
 	DLLIST_REMOVE(&sock->sender->sockets, sock);
 	i_free(sock);
 }
@@ -126,7 +138,6 @@ push_socket_create(struct push_sender *sender, curl_socket_t fd)
 	sock->sender = sender;
 	sock->fd = fd;
 	DLLIST_PREPEND(&sender->sockets, sock);
-	(void)curl_multi_assign(sender->multi, fd, sock);
 	return sock;
 }
 
@@ -138,11 +149,15 @@ static int push_sender_socket(CURL *curl ATTR_UNUSED, curl_socket_t fd,
 
 	if (what == CURL_POLL_REMOVE) {
 		if (sock != NULL)
-			push_socket_free(sock);
+			push_socket_forget(sock);
 		return 0;
 	}
-	if (sock == NULL)
-		sock = push_socket_create(sender, fd);
+	if (sock == NULL) {
+		sock = push_sender_find_socket(sender, fd);
+		if (sock == NULL)
+			sock = push_socket_create(sender, fd);
+		(void)curl_multi_assign(sender->multi, fd, sock);
+	}
 	sock->what = what;
 	push_socket_watch(sock);
 	return 0;
@@ -305,8 +320,8 @@ static int push_sender_read_address(const struct curl_sockaddr *address,
 	return -1;
 }
 
-/* If a socket of this number is still watched, it was closed without a word. To
-   curl this one takes its place. */
+/* If a socket of this number is known, it was closed without a word. If it is
+   still watched, to curl this one takes its place. */
 static curl_socket_t
 push_sender_open_socket(struct push_sender *sender,
 			const struct curl_sockaddr *address)
@@ -322,6 +337,9 @@ push_sender_open_socket(struct push_sender *sender,
 	if (sock != NULL) {
 		push_socket_unwatch(sock, TRUE);
 		push_socket_watch(sock);
+		sock->answered = 0;
+	} else {
+		(void)push_socket_create(sender, fd);
 	}
 	return fd;
 }
@@ -504,6 +522,7 @@ push_sender_send(struct push_sender *sender, const struct push_job *job,
 	CURLMcode code;
 
 	request->sender = sender;
+	request->begun = sender->answers;
 	request->trusted = endpoint->trusted;
 	request->local = endpoint->local;
 	request->callback = callback;
@@ -580,7 +599,38 @@ push_request_error(const struct push_request *request, CURLcode code)
 		curl_easy_strerror(code);
 }
 
-static void push_request_finish(struct push_request *request, CURLcode code)
+/* curl goes on using a connection that requests time out on, since others may
+   get their answers there. If none has, since this one began, nobody is at its
+   other end: requests would time out there until curl thinks it too old. While
+   others are on their way curl does not tell which connection it was: then one
+   of them is the last one, if only because the origin pauses. */
+static void push_request_end_connection(struct push_request *request)
+{
+	struct push_sender *sender = request->sender;
+	struct push_socket *sock;
+	curl_socket_t fd;
+
+	if (curl_easy_getinfo(request->curl, CURLINFO_ACTIVESOCKET,
+			      &fd) != CURLE_OK || fd == CURL_SOCKET_BAD)
+		return;
+	sock = push_sender_find_socket(sender, fd);
+	if (sock == NULL || sock->answered <= request->begun)
+		(void)shutdown(fd, SHUT_RDWR);
+}
+
+/* `fd' is where there was something to read, if there was. */
+static void
+push_sender_count_answer(struct push_sender *sender, curl_socket_t fd)
+{
+	struct push_socket *sock = push_sender_find_socket(sender, fd);
+
+	sender->answers++;
+	if (sock != NULL)
+		sock->answered = sender->answers;
+}
+
+static void push_request_finish(struct push_request *request, CURLcode code,
+				curl_socket_t fd)
 {
 	struct push_answer answer;
 	push_sender_callback_t *callback = request->callback;
@@ -597,6 +647,10 @@ static void push_request_finish(struct push_request *request, CURLcode code)
 	answer.multiplexed = version == CURL_HTTP_VERSION_2_0;
 	answer.retry_after = t_strdup(request->retry_after);
 	answer.error = push_request_error(request, code);
+	if (answer.status != 0)
+		push_sender_count_answer(request->sender, fd);
+	else if (code == CURLE_OPERATION_TIMEDOUT)
+		push_request_end_connection(request);
 	push_request_free(request);
 	callback(&answer, context);
 }
@@ -615,7 +669,7 @@ static void push_sender_perform(struct push_sender *sender, curl_socket_t fd,
 		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
 					&request);
 		T_BEGIN {
-			push_request_finish(request, message->data.result);
+			push_request_finish(request, message->data.result, fd);
 		} T_END;
 	}
 }

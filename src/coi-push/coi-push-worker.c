@@ -74,17 +74,25 @@ static const struct push_schedule_limits push_worker_limits = {
 	.pause_max_msecs = COI_PUSH_ORIGIN_PAUSE_MAX_SECS * 1000,
 };
 
+/* The clock of the schedule, which does not know what time it is. */
 static int64_t push_worker_now(void)
 {
-	return i_microseconds() / 1000;
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &now) < 0)
+		i_fatal("clock_gettime() failed: %m");
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* On the clock of the schedule, which does not know what time it is. */
+/* No job is to wait longer than that: who has written a time that is farther
+   away had another clock. */
 static int64_t push_worker_due(time_t when)
 {
 	int64_t secs = (int64_t)when - ioloop_time;
 
-	return push_worker_now() + I_MAX(secs, 0) * 1000;
+	secs = I_MAX(secs, 0);
+	return push_worker_now() +
+		I_MIN(secs, COI_PUSH_RETRY_AFTER_MAX_SECS) * 1000;
 }
 
 static uint64_t push_worker_user_key(const char *user)
@@ -398,10 +406,15 @@ static void push_attempt_finish(struct push_attempt *attempt,
 static enum push_origin_result
 push_answer_origin_result(const struct push_answer *answer)
 {
-	if (answer->status == 0 || answer->status >= 500)
+	switch (answer->status) {
+	case 0:
+	case 502:
+	case 503:
+	case 504:
 		return PUSH_ORIGIN_RESULT_FAILED;
+	}
 	/* it says nothing about other endpoints */
-	if (answer->status == 429)
+	if (answer->status == 429 || answer->status >= 500)
 		return PUSH_ORIGIN_RESULT_NONE;
 	return answer->multiplexed ? PUSH_ORIGIN_RESULT_OK_MULTIPLEXED :
 		PUSH_ORIGIN_RESULT_OK;
@@ -588,7 +601,10 @@ static void push_worker_turn(struct push_worker *worker)
 					      push_worker_tidy, worker);
 	}
 	if (!push_queue_is_stalled(worker->queue)) {
-		while ((lane = push_schedule_next(worker->schedule,
+		/* after a long time all of the queue may have expired */
+		while (push_queue_count_changes(worker->queue) <
+		       COI_PUSH_QUEUE_BATCH_MAX &&
+		       (lane = push_schedule_next(worker->schedule,
 						  push_worker_now())) != NULL)
 			T_BEGIN {
 				push_worker_send_lane(worker, lane);

@@ -4,6 +4,7 @@ service or a bad client can do to it."""
 import contextlib
 import hashlib
 import os
+import pathlib
 import random
 import resource
 import signal
@@ -17,6 +18,7 @@ import pytest
 from coitest import config, wait_until
 from coitest.authority import Authority
 from coitest.dnsserver import NXDOMAIN, SERVFAIL, SILENCE
+from coitest.forwarder import Forwarder
 from coitest.pushservice import Answer, PushService
 from coitest.vectors import endpoints
 from coitest.worker import Client, Job, jobs, options
@@ -394,11 +396,55 @@ class TestFaults:
             self.failed(client, job)
             assert service.requests == []
 
+    def test_dead_connection(self, any_service, worker):
+        """Nobody is at its other end any more: the next try takes another one."""
+        _, client = worker(timeout="1 secs")
+        with Forwarder(any_service.port) as forwarder:
+            def job(name):
+                return Job(f"https://localhost:{forwarder.port}/push/{name}",
+                           subscription=f"subscription-{name}")
+            client.push(job("a"))
+            any_service.wait(1, "a")
+            client.wait_empty()
+            forwarder.freeze()
+            many = [job(name) for name in "bcd"]
+            client.push(*many)
+            for name in "bcd":
+                any_service.wait(1, name)
+            client.wait_empty()
+
+    @pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
+    def test_slow_among_others(self, service, worker, busy):
+        """A request that times out takes a connection that works with it no more
+        than those that are on their way there."""
+        _, client = worker(timeout="3 secs")
+        held = Answer(held=True)
+        service.answer("slow", Answer(held=True))
+        service.answer("held", held)
+        slow, *others = [Job(service.url(name), subscription=f"subscription-{name}")
+                         for name in ("slow", "before", "held", "after")]
+        client.push(slow)
+        service.wait(1, "slow")
+        client.push(others[0])
+        service.wait(1, "before")
+        client.push(others[1])
+        service.wait(1, "held")
+        if busy:
+            wait_until(lambda: client.queue("alice")[slow.id]["attempts"] != "0",
+                       "the end of the slow one")
+        held.release()
+        wait_until(lambda: list(client.queue()) == [slow.id], "the others' end")
+        wait_until(lambda: client.queue("alice")[slow.id]["attempts"] != "0",
+                   "the end of the slow one")
+        client.push(others[2])
+        service.wait(1, "after")
+        assert service.connections == 1 and len(service.received("held")) == 1
+
     def test_breaker(self, service, worker):
         """An origin that fails is left alone; others are not."""
         server, client = worker()
         for number in range(20):
-            service.answer(f"a{number}", Answer(500))
+            service.answer(f"a{number}", Answer(503))
         client.push(*[Job(service.url(f"a{number}"), user=f"user{number}")
                       for number in range(20)])
         server.wait_log(r"Info: Push service https://localhost:\d+ fails")
@@ -409,6 +455,14 @@ class TestFaults:
             client.push(Job(other.url("c"), user="bob"))
             other.wait(1, "c")
         assert service.received("b") == []
+
+
+def connected(client):
+    """The worker's ends of the connections to it."""
+    path = client.sock.getpeername()
+    lines = pathlib.Path("/proc/net/unix").read_text().splitlines()
+    # state 3: connected
+    return [line for line in lines if line.endswith(f" {path}") and line.split()[5] == "03"]
 
 
 def kill(server, signum=signal.SIGKILL):
@@ -593,16 +647,34 @@ class TestQueue:
             server.wait_log(f"Info: Job {job.id} .* dropped after 0 attempts: the queue is full")
 
     def test_user_max(self, service, worker):
-        """One user cannot fill it."""
+        """One user cannot fill it, nor one device keep the others from it."""
+        server, client = worker()
+        for name in "ab":
+            service.answer(name, Answer(held=True))
+        other = Job(service.url("b"), subscription="other-device")
+        many = jobs(service.url("a"), 1000)
+        client.push(other, *many)
+        left = [job.id for job in (other, *many[11:])]
+        assert list(client.queue("alice")) == left
+        server.wait_log(f"Info: Job {many[10].id} .* dropped .*: the user has too many jobs")
+        client.push(Job(service.url("c"), user="bob"))
+        service.wait(1, "c")
+        assert list(client.queue("alice")) == left
+
+    def test_list_abandoned(self, service, worker):
+        """Who goes away in the midst of a list leaves nothing behind."""
         server, client = worker()
         service.answer("a", Answer(held=True))
-        many = jobs(service.url("a"), 1001)
-        answers = client.try_push(*many)
-        assert answers.pop(many[-1].id) == "the user has too many jobs"
-        assert set(answers.values()) == {None}
-        client.push(Job(service.url("b"), user="bob"))
-        service.wait(1, "b")
-        assert len(client.queue("alice")) == 1000
+        for user in ("alice", "bob", "charlie", "dave"):
+            client.push(*jobs(service.url("a"), 900, user=user))
+        with Client(server) as other:
+            other.send("QUEUE\t")
+            # more than fits into the sockets
+            assert other.read().startswith("JOB\t")
+            # the worker does something else meanwhile
+            assert client.queue("nobody") == {}
+            assert len(connected(client)) == 2
+        wait_until(lambda: len(connected(client)) == 1, "nobody else")
 
     def test_cancel(self, service, worker):
         """Unsubscribed: what waits is not sent."""

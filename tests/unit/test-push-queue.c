@@ -240,13 +240,22 @@ START_TEST(test_user_max)
 {
 	unsigned int i;
 
-	for (i = 0; i < set.user_jobs_max; i++)
+	/* of another device, and older */
+	ck_assert_int_eq(add_line(job_line(0, "alice", SUBSCRIPTION"2", URL,
+					   FALSE), 1, NOW + 100), 1);
+	for (i = 1; i < set.user_jobs_max; i++)
 		ck_assert_int_eq(add(i), 1);
-	ck_assert_int_eq(add(i), 0);
-	ck_assert_int_eq(add_line(job_line(i, "bob", SUBSCRIPTION, URL, FALSE),
-				  1, NOW + 100), 1);
+	ck_assert_uint_eq(push_queue_count(queue), set.user_jobs_max);
+	/* the oldest ones give way, and some more */
+	ck_assert_int_eq(add(i), 1);
+	ck_assert_uint_eq(push_queue_count(queue), set.user_jobs_max - 1);
+	ck_assert_int_eq(add_line(job_line(i + 1, "bob", SUBSCRIPTION, URL,
+					   FALSE), 1, NOW + 100), 1);
 	ck_assert_int_eq(push_queue_commit(queue), 0);
-	ck_assert_uint_eq(push_queue_count(queue), i + 1);
+	ck_assert_uint_eq(push_queue_count(queue), set.user_jobs_max);
+	ck_assert_int_eq(add_line(job_line(0, "alice", SUBSCRIPTION"2", URL,
+					   FALSE), 1, NOW + 100), 1);
+	ck_assert_uint_eq(push_queue_count(queue), set.user_jobs_max);
 }
 END_TEST
 
