@@ -253,6 +253,10 @@ def make(server, authority, tmp_path, http_service):
         return servers[-1]
     yield make
     for one in servers:
+        # what they have told the worker is answered then
+        for client in one.clients:
+            client.sock.close()
+        wait_until(lambda one=one: not one.processes("imap"), "no imap process is left")
         one.stop()
 
 
