@@ -63,6 +63,21 @@ int coi_subscriptions_try(struct coi_store *store, unsigned int count,
 			       str_len(str), error_r) < 0 ? -1 : 1;
 }
 
+/* With device tokens of Delta Chat. */
+static int
+coi_subscriptions_count_all(struct coi_store *store, unsigned int *count_r,
+			    const char **error_r)
+{
+	unsigned int tokens;
+
+	if (coi_entries_count(store, COI_ENTRY_SUBSCRIPTION, count_r,
+			      error_r) < 0 ||
+	    coi_entries_count(store, COI_ENTRY_TOKEN, &tokens, error_r) < 0)
+		return -1;
+	*count_r += tokens;
+	return 0;
+}
+
 int coi_subscriptions_count(struct coi_store *store, unsigned int *count_r,
 			    const char **error_r)
 {
@@ -73,19 +88,16 @@ int coi_subscriptions_count(struct coi_store *store, unsigned int *count_r,
 			   error_r) < 0)
 		return -1;
 	return !config.has_subscriptions ? 0 :
-		coi_entries_count(store, COI_ENTRY_SUBSCRIPTION, count_r,
-				  error_r);
+		coi_subscriptions_count_all(store, count_r, error_r);
 }
 
 int coi_subscriptions_recount(struct coi_store *store, const char **error_r)
 {
-	unsigned int count, tokens;
+	unsigned int count;
 
-	if (coi_entries_count(store, COI_ENTRY_SUBSCRIPTION, &count,
-			      error_r) < 0 ||
-	    coi_entries_count(store, COI_ENTRY_TOKEN, &tokens, error_r) < 0)
+	if (coi_subscriptions_count_all(store, &count, error_r) < 0)
 		return -1;
-	return count > 0 || tokens > 0 ? 0 :
+	return count > 0 ? 0 :
 		coi_state_set_has_subscriptions(store, FALSE, error_r);
 }
 

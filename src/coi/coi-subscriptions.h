@@ -7,9 +7,9 @@ struct coi_user;
 /* What the store keeps about the subscriptions of Web Push beside their entries.
    Errors (data stack) are for the log. */
 
-/* How many there are, also of those that were never validated and have not been
-   removed yet. They are not listed where the mark says that there are none.
-   Returns 0 or -1. */
+/* How many there are, with device tokens, and also of those that were never
+   validated, or have expired, and have not been removed yet. They are not listed
+   where the mark says that there are none. Returns 0 or -1. */
 int coi_subscriptions_count(struct coi_store *store, unsigned int *count_r,
 			    const char **error_r);
 

@@ -17,6 +17,7 @@ from coitest.worker import Client, Job, options, token_job
 from contacts import CONTACTS, block, name_hash
 from messages import chat, mail
 from push import SETTINGS, VAPID, Phone, entry, subscribe
+from test_doveadm import OFF, status
 from test_push_ring import RECEIPT
 from test_push_subscriptions import backup
 
@@ -697,6 +698,7 @@ class TestAdministrator:
         """D9: tokens stand beside subscriptions, masked unless asked for."""
         dovecot = make()
         set_token(dovecot.imap("bob"))
+        assert status(dovecot) == OFF | {"subscriptions": 1}
         [row] = self.rows(dovecot, "list", "-u", "bob")
         assert row.pop("created")[:2] == "20"
         assert row == {"id": token_id(TOKEN), "client": "Delta Chat", "device": "",
