@@ -194,6 +194,19 @@ class TestWorker:
         push_service.wait(1)
         client.wait_empty()
 
+    def test_changed_setting(self, http_service, worker):
+        """D6: what waits for another URL than that of now is not sent any more."""
+        server, client = worker(http_service.url("notify"))
+        http_service.answer("notify", Answer(500))
+        client.push(token_job(http_service.url("notify")))
+        http_service.wait(1)[0].wait_end()
+        client.close()
+        server.stop()
+        server.conf.write_text(server.conf.read_text().replace("/push/notify", "/push/other"))
+        server.start()
+        server.wait_log("dropped after 1 attempts: " + NOT_THE_URL)
+        assert len(http_service.requests) == 1
+
     def test_off(self, http_service, worker):
         """D6: without the setting there are none."""
         _, client = worker("")
@@ -349,6 +362,14 @@ class TestEntry:
         reply = set_token(bob, bad, literal=True)
         assert reply.tagged == b"NO [CANNOT] " + NAME.encode() + \
             b": a device token must be printable ASCII"
+        assert tokens(bob) is None
+
+    @pytest.mark.parametrize("bad", [b"a\tb", b"a\x7f", b"\xc3\xa4", b"\xff"])
+    def test_quoted_bytes(self, make, bad):
+        """D2: nor in quotes."""
+        bob = make().imap("bob")
+        reply = bob.cmd(f'SETMETADATA "INBOX" ({NAME} "', bad, '")')
+        assert reply.status in ("NO", "BAD")
         assert tokens(bob) is None
 
     def test_escaped(self, make):
