@@ -10,7 +10,6 @@
 #include "coi-webpush-plugin.h"
 #include "coi-webpush-ring.h"
 #include "coi-webpush-subscriptions.h"
-#include "coi-webpush-tokens.h"
 
 #include <sodium.h>
 
@@ -27,7 +26,6 @@ static const struct coi_webpush_vfuncs coi_webpush_vfuncs = {
 	.subscribed = coi_webpush_subscriptions_subscribed,
 	.cancel = coi_webpush_subscriptions_cancel,
 	.tidy = coi_webpush_subscriptions_tidy,
-	.token_set = coi_webpush_tokens_set,
 	.ring = coi_webpush_ring,
 	.check = coi_webpush_check_user,
 	.list = coi_webpush_admin_list,

@@ -9,7 +9,6 @@
 #include "coi-user.h"
 #include "push-job.h"
 #include "coi-webpush-client.h"
-#include "coi-webpush-gone.h"
 #include "coi-webpush-send.h"
 #include "coi-webpush-tokens.h"
 
@@ -43,6 +42,7 @@ coi_webpush_tokens_add(struct coi_user *cuser ATTR_UNUSED, const char *id,
 
 	dest->id = p_strdup(array_get_pool(tokens), id);
 	dest->token = p_strdup(array_get_pool(tokens), token->token);
+	dest->generation = p_strdup(array_get_pool(tokens), token->generation);
 }
 
 void coi_webpush_tokens_find(struct coi_user *cuser,
@@ -68,6 +68,7 @@ coi_webpush_tokens_send(struct coi_user *cuser,
 		.subscription_id = token->id,
 		.endpoint = endpoint->url,
 		.deadline = coi_webpush_deadline(cuser->set->coi_push_ttl),
+		.topic = token->generation,
 		.body = (const unsigned char *)token->token,
 		.body_size = strlen(token->token),
 	};
@@ -103,36 +104,20 @@ void coi_webpush_tokens_ring(struct coi_user *cuser,
  * Notes of the worker
  */
 
-void coi_webpush_tokens_set(struct coi_user *cuser, const char *id)
-{
-	struct coi_webpush_note note = { .id = id };
-	struct webpush_endpoint endpoint;
-	const char *error;
-
-	if (coi_webpush_tokens_get_endpoint(cuser, &endpoint, &error) < 0) {
-		e_error(coi_user_get_event(cuser), "Tokens do not ring: %s",
-			error);
-		return;
-	}
-	note.endpoint_hash = webpush_endpoint_hash(&endpoint);
-	/* what was asked before knows nothing of it; what is asked now is about
-	   the others */
-	coi_webpush_gone_abort(cuser);
-	coi_webpush_client_forget(cuser, &note);
-	coi_webpush_gone_ask(cuser);
-}
-
 bool coi_webpush_tokens_has_note(struct coi_user *cuser,
 				 const struct coi_webpush_note *note)
 {
 	struct webpush_endpoint endpoint;
+	struct coi_token token;
 	const char *error;
 
-	return coi_token_id_is_valid(note->id) && coi_deltachat_is_on(cuser) &&
-		coi_webpush_tokens_get_endpoint(cuser, &endpoint,
-						&error) == 0 &&
-		strcmp(webpush_endpoint_hash(&endpoint),
-		       note->endpoint_hash) == 0;
+	if (!coi_token_id_is_valid(note->id) || !coi_deltachat_is_on(cuser) ||
+	    coi_deltachat_read(cuser, note->id, &token, &error) <= 0 ||
+	    coi_webpush_tokens_get_endpoint(cuser, &endpoint, &error) < 0)
+		return FALSE;
+	endpoint.generation = token.generation;
+	return strcmp(webpush_endpoint_hash(&endpoint),
+		      note->endpoint_hash) == 0;
 }
 
 /*
@@ -243,6 +228,7 @@ int coi_webpush_tokens_test(struct coi_user *cuser, const char *id,
 			"up: coi_deltachat_push_url is empty or wrong");
 	}
 	token.token = stored.token;
+	token.generation = stored.generation;
 	return coi_webpush_tokens_send_test(cuser, &token, job_id_r,
 					    failure_r);
 }

@@ -10,7 +10,7 @@ struct coi_webpush_note;
    with neither key nor encryption, at the URL that the administrator has set. */
 
 struct coi_webpush_token {
-	const char *id, *token;
+	const char *id, *token, *generation;
 };
 ARRAY_DEFINE_TYPE(coi_webpush_token, struct coi_webpush_token);
 
@@ -22,9 +22,8 @@ void coi_webpush_tokens_find(struct coi_user *cuser,
 void coi_webpush_tokens_ring(struct coi_user *cuser,
 			     const ARRAY_TYPE(coi_webpush_token) *tokens);
 
-/* See struct coi_webpush_vfuncs. */
-void coi_webpush_tokens_set(struct coi_user *cuser, const char *id);
-/* As `list' and `test' there; *found_r tells whether it is the id of a token. */
+/* As `list' and `test' of struct coi_webpush_vfuncs;
+   *found_r tells whether it is the id of a token. */
 int coi_webpush_tokens_list(struct coi_user *cuser,
 			    coi_webpush_info_callback_t *callback,
 			    void *context);
@@ -32,7 +31,7 @@ int coi_webpush_tokens_test(struct coi_user *cuser, const char *id,
 			    bool *found_r, const char **job_id_r,
 			    struct coi_webpush_failure *failure_r);
 
-/* Is the note about a token? */
+/* Is the note about a token that the user has, and has not set again since? */
 bool coi_webpush_tokens_has_note(struct coi_user *cuser,
 				 const struct coi_webpush_note *note);
 

@@ -734,13 +734,17 @@ coi_changes_tell_token(struct coi_user *cuser,
 		coi_subscriptions_log(cuser, change->hash,
 			strcmp(what, "replaced") == 0 ? "renewed" : what);
 	}
+	/* the plugin is large, and most users have one device: it is needed if
+	   something waits for a token that goes, or others may be gone */
 	if (!coi_deltachat_is_on(cuser) ||
+	    (change->new == NULL ? change->old == NULL :
+	     !coi_deltachat_has_others(cuser, change->hash)) ||
 	    (v = coi_webpush_get(cuser)) == NULL)
 		return;
-	if (change->new == NULL && change->old != NULL)
+	if (change->new == NULL)
 		v->cancel(cuser, change->hash);
-	if (change->new != NULL && change->source == COI_CHANGE_CLIENT)
-		v->token_set(cuser, change->hash);
+	else if (change->source == COI_CHANGE_CLIENT)
+		v->tidy(cuser);
 }
 
 static void

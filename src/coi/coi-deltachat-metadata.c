@@ -178,23 +178,11 @@ coi_deltachat_unset(struct mailbox_transaction_context *t,
 	return 0;
 }
 
-static bool
-coi_deltachat_is_fresh(struct coi_user *cuser, const char *id)
-{
-	struct coi_token token;
-	const char *error;
-
-	/* what cannot be read is written anew */
-	return coi_deltachat_read(cuser, id, &token, &error) > 0 &&
-		coi_token_is_fresh(&token, ioloop_time);
-}
-
 static int
 coi_deltachat_set(struct mailbox_transaction_context *t,
 		  const struct mail_attribute_value *value)
 {
 	struct coi_user *cuser = coi_user_get(t->box->storage->user);
-	const struct coi_webpush_vfuncs *v;
 	const char *token, *id, *why;
 
 	if (coi_metadata_read_value(t->box->storage, value,
@@ -207,15 +195,9 @@ coi_deltachat_set(struct mailbox_transaction_context *t,
 					    why);
 	}
 	id = coi_token_id(token);
-	if (!coi_deltachat_is_fresh(cuser, id)) {
-		coi_changes_add_entry(t, coi_deltachat_token_key(id),
-			COI_ENTRY_TOKEN, id,
-			coi_token_format(token, ioloop_time),
-			COI_CHANGE_CLIENT, 0);
-	} else if ((v = coi_webpush_get(cuser)) != NULL) {
-		/* its service may have said that it is gone */
-		v->token_set(cuser, id);
-	}
+	coi_changes_add_entry(t, coi_deltachat_token_key(id), COI_ENTRY_TOKEN,
+			      id, coi_token_format(token, &ioloop_timeval),
+			      COI_CHANGE_CLIENT, 0);
 	return 0;
 }
 

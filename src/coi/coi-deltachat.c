@@ -155,6 +155,21 @@ int coi_deltachat_list_ids(struct coi_user *cuser,
 	return 0;
 }
 
+bool coi_deltachat_has_others(struct coi_user *cuser, const char *id)
+{
+	ARRAY_TYPE(const_string) ids;
+	const char *other;
+	bool found = FALSE;
+
+	t_array_init(&ids, 8);
+	(void)coi_deltachat_list_ids(cuser, &ids);
+	array_foreach_elem(&ids, other) {
+		if (strcmp(other, id) != 0)
+			found = TRUE;
+	}
+	return found;
+}
+
 /* The names alone: what cannot be read can be removed too. */
 static int
 coi_deltachat_find(struct coi_user *cuser, const char *only_id,

@@ -39,6 +39,8 @@ int coi_deltachat_read(struct coi_user *cuser, const char *id,
    the array's pool. Returns 0, or -1 after logging why not. */
 int coi_deltachat_list_ids(struct coi_user *cuser,
 			   ARRAY_TYPE(const_string) *ids);
+/* Are there any but this one? */
+bool coi_deltachat_has_others(struct coi_user *cuser, const char *id);
 /* Removes one, or with NULL all, and tells the event of the change. Returns 0 and
    how many there were, or -1 after logging why not. */
 int coi_deltachat_remove(struct coi_user *cuser, const char *id,

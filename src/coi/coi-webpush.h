@@ -96,10 +96,6 @@ struct coi_webpush_vfuncs {
 	   when the answer comes. */
 	void (*tidy)(struct coi_user *cuser);
 
-	/* A device token of Delta Chat (coi-deltachat.h) was set: whatever its
-	   service has said about it does not count any more. */
-	void (*token_set)(struct coi_user *cuser, const char *id);
-
 	/* A message was delivered: pushes it, unless its content says that it
 	   shall not ring. */
 	void (*ring)(struct coi_user *cuser, const struct coi_ring *ring);

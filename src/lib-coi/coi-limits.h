@@ -173,10 +173,8 @@
 #define COI_TOKEN_MAX_BYTES 4096
 #define COI_TOKEN_VALUE_MAX_BYTES (COI_TOKEN_MAX_BYTES + 32)
 
-/* Seconds until a token goes that nobody has set again, and for which it is not
-   written again when somebody does: clients do so whenever they connect. */
+/* Seconds until a token goes that nobody has set again. */
 #define COI_TOKEN_LIFETIME_SECS (90*24*60*60)
-#define COI_TOKEN_RENEW_SECS (24*60*60)
 
 /* Bytes of a VAPID key as it is stored. */
 #define COI_PUSH_KEY_VALUE_MAX_BYTES 512

@@ -56,9 +56,22 @@ bool coi_token_id_is_valid(const char *id)
 		strlen(id) == prefix_len + 2 * COI_TOKEN_ID_BYTES;
 }
 
-const char *coi_token_format(const char *token, time_t now)
+const char *coi_token_format(const char *token, const struct timeval *now)
 {
-	return t_strdup_printf("%lld %s", (long long)now, token);
+	return t_strdup_printf("%lld-%06ld %s", (long long)now->tv_sec,
+			       (long)now->tv_usec, token);
+}
+
+/* Seconds, and microseconds so that two of a second differ. */
+static bool
+coi_token_parse_generation(const char *generation, time_t *renewed_r)
+{
+	const char *dash = strchr(generation, '-');
+
+	return dash != NULL && strlen(dash + 1) == 6 &&
+		strspn(dash + 1, "0123456789") == 6 &&
+		strlen(generation) <= COI_PUSH_TOPIC_MAX_LEN &&
+		str_to_time(t_strdup_until(generation, dash), renewed_r) == 0;
 }
 
 int coi_token_parse(const char *stored, struct coi_token *token_r,
@@ -67,9 +80,11 @@ int coi_token_parse(const char *stored, struct coi_token *token_r,
 	const char *space = strchr(stored, ' '), *problem;
 
 	i_zero(token_r);
+	if (space != NULL)
+		token_r->generation = t_strdup_until(stored, space);
 	if (space == NULL ||
-	    str_to_time(t_strdup_until(stored, space),
-			&token_r->renewed) < 0 ||
+	    !coi_token_parse_generation(token_r->generation,
+					&token_r->renewed) ||
 	    !coi_token_is_valid(space + 1, &problem)) {
 		*error_r = "no device token of ours";
 		return -1;
@@ -81,11 +96,4 @@ int coi_token_parse(const char *stored, struct coi_token *token_r,
 bool coi_token_is_expired(const struct coi_token *token, time_t now)
 {
 	return now - token->renewed >= COI_TOKEN_LIFETIME_SECS;
-}
-
-bool coi_token_is_fresh(const struct coi_token *token, time_t now)
-{
-	/* a time to come is one of a clock that was set back */
-	return token->renewed <= now &&
-		now - token->renewed < COI_TOKEN_RENEW_SECS;
 }

@@ -9,8 +9,11 @@
 struct coi_token {
 	/* points into what was parsed */
 	const char *token;
-	/* when it was set the last time, give or take COI_TOKEN_RENEW_SECS */
+	/* when it was set the last time */
 	time_t renewed;
+	/* The same as text (data stack), finer, and good for a Topic: what its
+	   service has said about another generation is not true any more. */
+	const char *generation;
 };
 
 /* Whether a client may set it: 1 to COI_TOKEN_MAX_BYTES printable characters of
@@ -24,14 +27,12 @@ const char *coi_token_id(const char *token);
 bool coi_token_id_is_valid(const char *id);
 
 /* As the store has it (data stack). */
-const char *coi_token_format(const char *token, time_t now);
+const char *coi_token_format(const char *token, const struct timeval *now);
 /* Returns 0, or -1 if we have not written it; then *error_r says so. */
 int coi_token_parse(const char *stored, struct coi_token *token_r,
 		    const char **error_r);
 
 /* Nobody has set it for COI_TOKEN_LIFETIME_SECS. */
 bool coi_token_is_expired(const struct coi_token *token, time_t now);
-/* It was set so lately that to write it again is not worth it. */
-bool coi_token_is_fresh(const struct coi_token *token, time_t now);
 
 #endif

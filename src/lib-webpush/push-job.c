@@ -77,8 +77,6 @@ static const char *push_job_find_token_error(const struct push_job *job)
 {
 	if (job->authorization != NULL)
 		return "authorization";
-	if (job->topic != NULL)
-		return "topic";
 	if (job->validation)
 		return "validation";
 	return job->small_body_size > 0 ? "small body" : NULL;
@@ -290,6 +288,8 @@ static int push_job_read(const char *line,
 		return -1;
 	}
 	job->endpoint = endpoint_r->url;
+	if (job->kind == PUSH_JOB_KIND_TOKEN)
+		endpoint_r->generation = job->topic;
 	return 0;
 }
 

@@ -34,10 +34,11 @@ struct push_job {
 	/* The URL that webpush_endpoint_parse() has made. */
 	const char *endpoint;
 	/* The value of the Authorization header. A token has none, nor has it
-	   what stands below, but for deadline and body. */
+	   what stands below, but for deadline, topic and body. */
 	const char *authorization;
 	time_t deadline;
-	/* The headers of RFC 8030 (W35). NULL: no Topic. */
+	/* The headers of RFC 8030 (W35). NULL: no Topic. Of a token the topic is
+	   its generation (webpush-endpoint.h), and no header. */
 	unsigned int ttl_secs;
 	enum push_job_urgency urgency;
 	const char *topic;

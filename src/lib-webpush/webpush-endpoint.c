@@ -434,7 +434,11 @@ int webpush_endpoint_parse_admin(const char *url, pool_t pool,
 const char *webpush_endpoint_hash(const struct webpush_endpoint *endpoint)
 {
 	unsigned char digest[SHA256_RESULTLEN];
+	const char *text = endpoint->url;
 
-	sha256_get_digest(endpoint->url, strlen(endpoint->url), digest);
+	/* no URL has a space */
+	if (endpoint->generation != NULL)
+		text = t_strconcat(text, " ", endpoint->generation, NULL);
+	sha256_get_digest(text, strlen(text), digest);
 	return binary_to_hex(digest, sizeof(digest));
 }

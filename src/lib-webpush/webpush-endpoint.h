@@ -34,6 +34,9 @@ struct webpush_endpoint {
 	/* The administrator's own: no address of it is forbidden. And it is
 	   nothing of the public Internet, to which a proxy would lead. */
 	bool trusted, local;
+	/* Of a device token: which time of setting it this is (coi-token.h).
+	   NULL: there is but one. */
+	const char *generation;
 };
 
 /* Returns 0, or -1 if the URL is not allowed; then *error_r (data stack) says
@@ -50,8 +53,8 @@ int webpush_endpoint_parse_admin(const char *url, pool_t pool,
 				 struct webpush_endpoint *endpoint_r,
 				 const char **error_r);
 
-/* By which the worker tells which endpoint is gone: 64 hexadecimal digits (data
-   stack). */
+/* By which the worker tells which endpoint is gone, in the generation that it had
+   then: 64 hexadecimal digits (data stack). */
 const char *webpush_endpoint_hash(const struct webpush_endpoint *endpoint);
 
 /* Whether a push may go to this address: only such as are of the public

@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "strfuncs.h"
+#include "coi-limits.h"
 #include "coi-token.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -23,8 +24,9 @@ static void fuzz_stored(const char *stored)
 		return;
 	i_assert(coi_token_is_valid(token.token, &error));
 	i_assert(coi_token_id_is_valid(coi_token_id(token.token)));
-	if (coi_token_parse(coi_token_format(token.token, token.renewed),
-			    &again, &error) < 0)
+	i_assert(strlen(token.generation) <= COI_PUSH_TOPIC_MAX_LEN);
+	if (coi_token_parse(t_strconcat(token.generation, " ", token.token,
+					NULL), &again, &error) < 0)
 		i_panic("%s", error);
 	i_assert(strcmp(token.token, again.token) == 0);
 	i_assert(token.renewed == again.renewed);
@@ -32,11 +34,13 @@ static void fuzz_stored(const char *stored)
 
 static void fuzz_value(const char *value)
 {
+	const struct timeval now = { .tv_sec = 1 };
 	struct coi_token token;
 	const char *problem;
 
 	if (coi_token_is_valid(value, &problem) &&
-	    coi_token_parse(coi_token_format(value, 1), &token, &problem) < 0)
+	    coi_token_parse(coi_token_format(value, &now), &token,
+			    &problem) < 0)
 		i_panic("%s", problem);
 	(void)coi_token_id_is_valid(value);
 }

@@ -52,10 +52,11 @@ static const struct push_job token_job = {
 	.kind = PUSH_JOB_KIND_TOKEN,
 	.id = ID, .user = "bob", .subscription_id = SUBSCRIPTION,
 	.endpoint = ADMIN_URL, .deadline = 1800000000, .ttl_secs = 60,
+	.topic = "12-34",
 	.body = (const unsigned char *)"x", .body_size = 1
 };
 #define TOKEN_LINE "token1\t" ID "\tbob\t" SUBSCRIPTION "\t" ADMIN_URL \
-	"\t-\t1800000000\t60\tnormal\t-\t-\teA==\t-"
+	"\t-\t1800000000\t60\tnormal\t12-34\t-\teA==\t-"
 
 static void test_both_ways(const struct push_job *job, const char *line)
 {
@@ -111,7 +112,8 @@ START_TEST(test_token)
 	ck_assert_int_eq(push_job_parse(TOKEN_LINE, &admin_policy,
 		pool_datastack_create(), &job, &endpoint, &error), 0);
 	ck_assert_int_eq(job.kind, PUSH_JOB_KIND_TOKEN);
-	ck_assert(job.authorization == NULL && job.topic == NULL);
+	ck_assert(job.authorization == NULL);
+	ck_assert_str_eq(endpoint.generation, "12-34");
 	ck_assert_str_eq(job.endpoint, ADMIN_URL);
 	ck_assert_uint_eq(job.body_size, 1);
 	ck_assert_mem_eq(job.body, "x", 1);
@@ -140,7 +142,8 @@ static const struct {
 	  "endpoint is not allowed: it is not coi_deltachat_push_url" },
 	{ TOKEN(ADMIN_URL, AUTHORIZATION, "-\t-\teA==\t-"), FALSE,
 	  "invalid authorization" },
-	{ TOKEN(ADMIN_URL, "-", "t\t-\teA==\t-"), FALSE, "invalid topic" },
+	{ TOKEN(ADMIN_URL, "-", "a b\t-\teA==\t-"), FALSE,
+	  "invalid topic" },
 	{ TOKEN(ADMIN_URL, "-", "-\tvalidation\teA==\t-"), FALSE,
 	  "invalid validation" },
 	{ TOKEN(ADMIN_URL, "-", "-\t-\teA==\teA=="), FALSE,

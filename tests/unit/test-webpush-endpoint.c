@@ -269,6 +269,10 @@ START_TEST(test_hash)
 			 webpush_endpoint_hash(&endpoint));
 	ck_assert_str_ne(webpush_endpoint_hash(&other),
 			 webpush_endpoint_hash(&endpoint));
+	/* D7 */
+	same.generation = "1-000000";
+	ck_assert_str_ne(webpush_endpoint_hash(&same),
+			 webpush_endpoint_hash(&endpoint));
 }
 END_TEST
 
