@@ -72,6 +72,15 @@ const char *coi_store_iter_next(struct coi_store_iter *iter);
 /* Returns 0, or -1 if not all of them could be listed. */
 int coi_store_iter_deinit(struct coi_store_iter **iter, const char **error_r);
 
+/* Notes in the stamp `key' (coi-rate.h) that something is done at `now_msecs', if
+   that was last done at least `window_msecs' ago, by whichever process. It takes
+   neither the store's lock nor waits for another one. Returns 1 if it may be
+   done; 0 if not, and after how many msecs to ask again; -1 if that cannot be
+   told. */
+int coi_store_rate_try(struct coi_store *store, const char *key,
+		       uint64_t now_msecs, unsigned int window_msecs,
+		       unsigned int *wait_msecs_r, const char **error_r);
+
 /* Does the user have one? Returns 1 if so, 0 if not, -1 on error. */
 int coi_store_exists(struct coi_store *store, const char **error_r);
 /* Removes what writers have left behind that were killed before that time; call
