@@ -22,7 +22,7 @@ struct coi_webpush_check {
 	coi_contacts_problem_t *problem;
 	void *context;
 
-	unsigned int count;
+	unsigned int count, seen_count;
 	/* Something could not be checked or mended; it is logged. */
 	bool failed;
 };
@@ -57,8 +57,11 @@ coi_webpush_check_read(struct coi_webpush_check *check, const char *id,
 		*error_r = "has a NUL byte";
 	else if (webpush_subscription_parse(str_c(buf),
 					    pool_datastack_create(),
-					    &subscription, error_r) == 0)
+					    &subscription, error_r) == 0) {
+		if (subscription.seen)
+			check->seen_count++;
 		return 1;
+	}
 	return 0;
 }
 
@@ -170,8 +173,15 @@ static void coi_webpush_check_mark(struct coi_webpush_check *check)
 		check->problem("There are subscriptions or tokens, but deliveries do "
 			"not know that they have to look", check->context);
 	}
+	if (check->seen_count > 0 && !config.has_seen_subscriptions) {
+		check->problem("There are subscriptions to what is read, but "
+			"sessions do not know that they have to look",
+			check->context);
+	}
 	if (coi_state_set_has_subscriptions(store, check->count > 0,
-					    &error) < 0)
+					    &error) < 0 ||
+	    coi_state_set_has_seen_subscriptions(store, check->seen_count > 0,
+						 &error) < 0)
 		coi_webpush_check_fail(check, error);
 }
 

@@ -518,20 +518,27 @@ coi_changes_announce(struct mailbox *box, struct coi_user *cuser,
 		     const struct coi_changes_transaction *ct)
 {
 	const struct coi_entry_change *change;
-	bool blocked = FALSE, subscriptions = FALSE;
+	bool blocked = FALSE, subscriptions = FALSE, seen = FALSE;
 	const char *error;
 
 	array_foreach(&ct->entries, change) {
 		if (change->blocked)
 			blocked = TRUE;
-		if (coi_changes_is_about_push(change) && change->new != NULL)
-			subscriptions = TRUE;
+		if (!coi_changes_is_about_push(change) || change->new == NULL)
+			continue;
+		subscriptions = TRUE;
+		if (change->class == COI_ENTRY_SUBSCRIPTION &&
+		    coi_subscriptions_may_want_seen(change->new))
+			seen = TRUE;
 	}
 	if ((blocked && coi_state_set_has_blocked(cuser->store, TRUE,
 						  &error) < 0) ||
 	    (subscriptions &&
 	     coi_state_set_has_subscriptions(cuser->store, TRUE,
-					     &error) < 0)) {
+					     &error) < 0) ||
+	    (seen &&
+	     coi_state_set_has_seen_subscriptions(cuser->store, TRUE,
+						  &error) < 0)) {
 		mailbox_set_critical(box, "coi: %s", error);
 		return -1;
 	}
@@ -664,7 +671,17 @@ coi_changes_catch_up(struct mailbox *box, struct coi_user *cuser,
  * Subscriptions
  */
 
-/* The mark goes with the last of them. */
+/* Whether it may have taken the last one of a kind away. */
+static bool
+coi_changes_subscription_goes(const struct coi_entry_change *change)
+{
+	return coi_changes_is_about_push(change) && change->old != NULL &&
+		(change->new == NULL ||
+		 (coi_subscriptions_may_want_seen(change->old) &&
+		  !coi_subscriptions_may_want_seen(change->new)));
+}
+
+/* A mark goes with the last of them. */
 static void
 coi_changes_recount_subscriptions(struct coi_user *cuser,
 				  const struct coi_changes_transaction *ct)
@@ -674,8 +691,7 @@ coi_changes_recount_subscriptions(struct coi_user *cuser,
 	const char *error;
 
 	array_foreach(&ct->entries, change) {
-		if (coi_changes_is_about_push(change) &&
-		    change->old != NULL && change->new == NULL)
+		if (coi_changes_subscription_goes(change))
 			removed = TRUE;
 	}
 	if (removed && coi_subscriptions_recount(cuser->store, &error) < 0) {

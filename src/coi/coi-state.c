@@ -142,3 +142,12 @@ int coi_state_set_has_subscriptions(struct coi_store *store,
 		offsetof(struct coi_config, has_subscriptions),
 		has_subscriptions, error_r);
 }
+
+int coi_state_set_has_seen_subscriptions(struct coi_store *store,
+					 bool has_seen_subscriptions,
+					 const char **error_r)
+{
+	return coi_state_set_mark(store,
+		offsetof(struct coi_config, has_seen_subscriptions),
+		has_seen_subscriptions, error_r);
+}

@@ -36,5 +36,10 @@ int coi_state_set_has_blocked(struct coi_store *store, bool has_blocked,
 int coi_state_set_has_subscriptions(struct coi_store *store,
 				    bool has_subscriptions,
 				    const char **error_r);
+/* And for the mark that some of them may want to know what is read
+   elsewhere. */
+int coi_state_set_has_seen_subscriptions(struct coi_store *store,
+					 bool has_seen_subscriptions,
+					 const char **error_r);
 
 #endif

@@ -91,11 +91,42 @@ int coi_subscriptions_count(struct coi_store *store, unsigned int *count_r,
 		coi_subscriptions_count_all(store, count_r, error_r);
 }
 
+/* The member's name stands in no other place: in a text its quotes would be
+   escaped. What dsync brings may have spaces around it. */
+bool coi_subscriptions_may_want_seen(const char *value)
+{
+	return strstr(value, "\"seen\"") != NULL;
+}
+
+static int
+coi_subscriptions_count_seen(struct coi_store *store, unsigned int *count_r,
+			     const char **error_r)
+{
+	struct coi_entries_iter *iter =
+		coi_entries_iter_init(store, COI_ENTRY_SUBSCRIPTION);
+	const char *id, *value, *error;
+	int ret;
+
+	*count_r = 0;
+	while ((id = coi_entries_iter_next(iter)) != NULL) T_BEGIN {
+		ret = coi_entries_read(store, COI_ENTRY_SUBSCRIPTION, id,
+				       &value, &error);
+		/* in doubt it does */
+		if (ret < 0 ||
+		    (ret > 0 && coi_subscriptions_may_want_seen(value)))
+			(*count_r)++;
+	} T_END;
+	return coi_entries_iter_deinit(&iter, error_r);
+}
+
 int coi_subscriptions_recount(struct coi_store *store, const char **error_r)
 {
-	unsigned int count;
+	unsigned int count, seen;
 
-	if (coi_subscriptions_count_all(store, &count, error_r) < 0)
+	if (coi_subscriptions_count_all(store, &count, error_r) < 0 ||
+	    coi_subscriptions_count_seen(store, &seen, error_r) < 0 ||
+	    (seen == 0 &&
+	     coi_state_set_has_seen_subscriptions(store, FALSE, error_r) < 0))
 		return -1;
 	return count > 0 ? 0 :
 		coi_state_set_has_subscriptions(store, FALSE, error_r);

@@ -20,8 +20,12 @@ int coi_subscriptions_count(struct coi_store *store, unsigned int *count_r,
 int coi_subscriptions_try(struct coi_store *store, unsigned int count,
 			  time_t now, const char **error_r);
 
-/* Some, or some device tokens, were removed: counts them, and clears the mark that
-   there are any if there are none. */
+/* Whether a stored value may be that of a subscription which wants to know what
+   is read elsewhere. FALSE: certainly not. */
+bool coi_subscriptions_may_want_seen(const char *value);
+
+/* Some, or some device tokens, were removed or replaced: looks at those that are
+   left, and clears the marks of which there are none. */
 int coi_subscriptions_recount(struct coi_store *store, const char **error_r);
 
 /* Tells the event of a change: "registered", "replaced", "validated", "removed",

@@ -58,6 +58,8 @@ int coi_user_get_active(struct coi_user *cuser, struct coi_active *active_r)
 				     &config, &error);
 		/* all zero if there is nothing */
 		active_r->has_subscriptions = config.has_subscriptions;
+		active_r->has_seen_subscriptions =
+			config.has_seen_subscriptions;
 		active_r->has_blocked = config.has_blocked;
 		if (ret > 0 && !coi_config_is_enabled(&config))
 			ret = 0;

@@ -70,12 +70,13 @@ struct coi_active {
 	/* see coi-config.h */
 	bool has_blocked;
 	bool has_subscriptions;
+	bool has_seen_subscriptions;
 };
 
 /* Tells whether to act for this user now, and how. Returns 1 if COI is enabled
    and *active_r is set, 0 if not, -1 if the store failed or holds a filter that
    is none (S41); that is logged once per user. Subscriptions ring also for users
-   who have COI off: has_subscriptions is set unless the store failed. */
+   who have COI off: their marks are set unless the store failed. */
 int coi_user_get_active(struct coi_user *cuser, struct coi_active *active_r);
 /* The same for those who need the filter only. */
 int coi_user_get_active_filter(struct coi_user *cuser,

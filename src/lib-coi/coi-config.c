@@ -13,6 +13,7 @@
 /* Lines of the state file that are no values of a client's. */
 #define COI_STATE_HAS_BLOCKED "has-blocked"
 #define COI_STATE_HAS_SUBSCRIPTIONS "has-subscriptions"
+#define COI_STATE_HAS_SEEN_SUBSCRIPTIONS "has-seen-subscriptions"
 
 static const char *const coi_config_key_names[COI_CONFIG_KEY_COUNT] = {
 	[COI_CONFIG_ENABLED] = "enabled",
@@ -160,6 +161,8 @@ coi_config_parse_mark(struct coi_config *config, const char *name)
 		config->has_blocked = TRUE;
 	else if (strcmp(name, COI_STATE_HAS_SUBSCRIPTIONS) == 0)
 		config->has_subscriptions = TRUE;
+	else if (strcmp(name, COI_STATE_HAS_SEEN_SUBSCRIPTIONS) == 0)
+		config->has_seen_subscriptions = TRUE;
 	else
 		return FALSE;
 	return TRUE;
@@ -264,4 +267,6 @@ void coi_config_format(const struct coi_config *config, string_t *dest)
 		str_append(dest, COI_STATE_HAS_BLOCKED"\tyes\n");
 	if (config->has_subscriptions)
 		str_append(dest, COI_STATE_HAS_SUBSCRIPTIONS"\tyes\n");
+	if (config->has_seen_subscriptions)
+		str_append(dest, COI_STATE_HAS_SEEN_SUBSCRIPTIONS"\tyes\n");
 }

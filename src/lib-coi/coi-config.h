@@ -30,8 +30,10 @@ struct coi_config {
 	/* The user may have blocked a contact; FALSE: certainly not. The
 	   server's own mark, no value of a client's. */
 	bool has_blocked;
-	/* The same for subscriptions of Web Push. */
+	/* The same for subscriptions of Web Push, */
 	bool has_subscriptions;
+	/* and for those that want to know what is read elsewhere. */
+	bool has_seen_subscriptions;
 };
 
 /* The key's name below COI_ENTRY_CONFIG: "enabled", "mailbox-root",

@@ -218,21 +218,24 @@ static const struct {
 	struct coi_config config;
 	const char *state;
 } format_tests[] = {
-	{ { NULL, NULL, FALSE, FALSE }, "" },
-	{ { "yes", NULL, FALSE, FALSE }, "enabled\tyes\n" },
-	{ { NULL, "seen", FALSE, FALSE }, "message-filter\tseen\n" },
-	{ { "yes", "active", FALSE, FALSE }, "enabled\tyes\nmessage-filter\tactive\n" },
+	{ { NULL, NULL, FALSE, FALSE, FALSE }, "" },
+	{ { "yes", NULL, FALSE, FALSE, FALSE }, "enabled\tyes\n" },
+	{ { NULL, "seen", FALSE, FALSE, FALSE }, "message-filter\tseen\n" },
+	{ { "yes", "active", FALSE, FALSE, FALSE }, "enabled\tyes\nmessage-filter\tactive\n" },
 	/* S43: what dsync brings is kept, byte for byte. */
-	{ { "", "", FALSE, FALSE }, "enabled\t\nmessage-filter\t\n" },
-	{ { "a\tb\nc\rd\001e\001", "\xff\xc3\xa4 ", FALSE, FALSE },
+	{ { "", "", FALSE, FALSE, FALSE }, "enabled\t\nmessage-filter\t\n" },
+	{ { "a\tb\nc\rd\001e\001", "\xff\xc3\xa4 ", FALSE, FALSE, FALSE },
 	  "enabled\ta\001tb\001nc\001rd\0011e\0011\n"
 	  "message-filter\t\xff\xc3\xa4 \n" },
-	{ { "x\nmessage-filter\tactive\n", NULL, FALSE, FALSE },
+	{ { "x\nmessage-filter\tactive\n", NULL, FALSE, FALSE, FALSE },
 	  "enabled\tx\001nmessage-filter\001tactive\001n\n" },
-	{ { "yes", NULL, TRUE, FALSE }, "enabled\tyes\nhas-blocked\tyes\n" },
-	{ { NULL, NULL, FALSE, TRUE }, "has-subscriptions\tyes\n" },
-	{ { "yes", NULL, TRUE, TRUE },
-	  "enabled\tyes\nhas-blocked\tyes\nhas-subscriptions\tyes\n" },
+	{ { "yes", NULL, TRUE, FALSE, FALSE }, "enabled\tyes\nhas-blocked\tyes\n" },
+	{ { NULL, NULL, FALSE, TRUE, FALSE }, "has-subscriptions\tyes\n" },
+	{ { .has_seen_subscriptions = TRUE },
+	  "has-seen-subscriptions\tyes\n" },
+	{ { "yes", NULL, TRUE, TRUE, TRUE },
+	  "enabled\tyes\nhas-blocked\tyes\nhas-subscriptions\tyes\n"
+	  "has-seen-subscriptions\tyes\n" },
 };
 
 START_TEST(test_format)
@@ -252,6 +255,8 @@ START_TEST(test_format)
 			      config->message_filter) == 0);
 	ck_assert(parsed.has_blocked == config->has_blocked);
 	ck_assert(parsed.has_subscriptions == config->has_subscriptions);
+	ck_assert(parsed.has_seen_subscriptions ==
+		  config->has_seen_subscriptions);
 	pool_unref(&pool);
 }
 END_TEST
@@ -266,40 +271,40 @@ static const struct {
 } parse_tests[] = {
 	{ "unknown keys are ignored",
 	  STATE("a\tb\nenabled\tyes\n\tc\nhas-subscriptions\t1\na\tb\n"),
-	  { "yes", NULL, FALSE, FALSE }, NULL },
+	  { "yes", NULL, FALSE, FALSE, FALSE }, NULL },
 	{ "S14: mailbox-root is not kept in the state",
-	  STATE("mailbox-root\tx\nmailbox-root\ty\n"), { NULL, NULL, FALSE, FALSE }, NULL },
+	  STATE("mailbox-root\tx\nmailbox-root\ty\n"), { NULL, NULL, FALSE, FALSE, FALSE }, NULL },
 	{ "an unknown key's value is not looked into",
 	  STATE("future\ta\tb\001\nmessage-filter\tseen\n"),
-	  { NULL, "seen", FALSE, FALSE }, NULL },
+	  { NULL, "seen", FALSE, FALSE, FALSE }, NULL },
 	{ "any order", STATE("message-filter\tseen\nenabled\tyes\n"),
-	  { "yes", "seen", FALSE, FALSE }, NULL },
-	{ "no LF at the end", STATE("enabled\tyes"), { NULL, NULL, FALSE, FALSE },
+	  { "yes", "seen", FALSE, FALSE, FALSE }, NULL },
+	{ "no LF at the end", STATE("enabled\tyes"), { NULL, NULL, FALSE, FALSE, FALSE },
 	  "line 1: no LF at the end" },
 	{ "cut in the second line",
-	  STATE("enabled\tyes\nmessage-fil"), { NULL, NULL, FALSE, FALSE },
+	  STATE("enabled\tyes\nmessage-fil"), { NULL, NULL, FALSE, FALSE, FALSE },
 	  "line 2: no LF at the end" },
 	{ "no TAB", STATE("enabled\tyes\nmessage-filter seen\n"),
-	  { NULL, NULL, FALSE, FALSE }, "line 2: no TAB" },
-	{ "empty line", STATE("\nenabled\tyes\n"), { NULL, NULL, FALSE, FALSE },
+	  { NULL, NULL, FALSE, FALSE, FALSE }, "line 2: no TAB" },
+	{ "empty line", STATE("\nenabled\tyes\n"), { NULL, NULL, FALSE, FALSE, FALSE },
 	  "line 1: no TAB" },
-	{ "NUL", STATE("enabled\ty\0s\n"), { NULL, NULL, FALSE, FALSE },
+	{ "NUL", STATE("enabled\ty\0s\n"), { NULL, NULL, FALSE, FALSE, FALSE },
 	  "line 1: NUL byte" },
 	{ "NUL in an unknown line", STATE("enabled\tyes\nx\t\0\n"),
-	  { NULL, NULL, FALSE, FALSE }, "line 2: NUL byte" },
+	  { NULL, NULL, FALSE, FALSE, FALSE }, "line 2: NUL byte" },
 	{ "a block of NULs, as a crash may leave it", STATE("\0\0\0\0"),
-	  { NULL, NULL, FALSE, FALSE }, "line 1: no LF at the end" },
-	{ "key twice", STATE("enabled\tyes\nenabled\tyes\n"), { NULL, NULL, FALSE, FALSE },
+	  { NULL, NULL, FALSE, FALSE, FALSE }, "line 1: no LF at the end" },
+	{ "key twice", STATE("enabled\tyes\nenabled\tyes\n"), { NULL, NULL, FALSE, FALSE, FALSE },
 	  "line 2: key occurs twice" },
-	{ "raw TAB in a value", STATE("enabled\tyes\t\n"), { NULL, NULL, FALSE, FALSE },
+	{ "raw TAB in a value", STATE("enabled\tyes\t\n"), { NULL, NULL, FALSE, FALSE, FALSE },
 	  "line 1: value is not escaped as we do it" },
-	{ "CRLF", STATE("enabled\tyes\r\n"), { NULL, NULL, FALSE, FALSE },
+	{ "CRLF", STATE("enabled\tyes\r\n"), { NULL, NULL, FALSE, FALSE, FALSE },
 	  "line 1: value is not escaped as we do it" },
-	{ "escaped NUL", STATE("enabled\tyes\0010\n"), { NULL, NULL, FALSE, FALSE },
+	{ "escaped NUL", STATE("enabled\tyes\0010\n"), { NULL, NULL, FALSE, FALSE, FALSE },
 	  "line 1: value is not escaped as we do it" },
-	{ "escape that is cut", STATE("enabled\tyes\001\n"), { NULL, NULL, FALSE, FALSE },
+	{ "escape that is cut", STATE("enabled\tyes\001\n"), { NULL, NULL, FALSE, FALSE, FALSE },
 	  "line 1: value is not escaped as we do it" },
-	{ "unknown escape", STATE("enabled\tye\001s\n"), { NULL, NULL, FALSE, FALSE },
+	{ "unknown escape", STATE("enabled\tye\001s\n"), { NULL, NULL, FALSE, FALSE, FALSE },
 	  "line 1: value is not escaped as we do it" },
 };
 
