@@ -46,6 +46,18 @@ int coi_webpush_message_read(struct mail *mail, pool_t pool,
 	return 0;
 }
 
+const char *
+coi_webpush_message_get_chat(const struct coi_webpush_message *message,
+			     bool is_chat, const char *group_id)
+{
+	if (!is_chat)
+		return NULL;
+	if (group_id != NULL)
+		return t_strconcat("group:", group_id, NULL);
+	return message->from.count == 0 ? NULL :
+		t_strconcat("from:", message->from.list[0], NULL);
+}
+
 /*
  * Headers
  */

@@ -25,6 +25,12 @@ int coi_webpush_message_read(struct mail *mail, pool_t pool,
 			     struct coi_webpush_message *message_r,
 			     const char **error_r);
 
+/* What undelivered pushes of one chat are known by: they give way to its newest
+   one (data stack). NULL: each mail is one by itself. */
+const char *
+coi_webpush_message_get_chat(const struct coi_webpush_message *message,
+			     bool is_chat, const char *group_id);
+
 /* Fills what the headers say into the payload (W24). */
 void coi_webpush_message_get_headers(const struct coi_webpush_message *message,
 				     struct webpush_payload *payload);

@@ -13,6 +13,7 @@
 #include "coi-webpush-send.h"
 #include "coi-webpush-subscriptions.h"
 #include "coi-webpush-tokens.h"
+#include "coi-webpush-unseen.h"
 
 struct coi_webpush_target {
 	const char *id;
@@ -66,8 +67,7 @@ coi_webpush_ringing_detail(const struct coi_webpush_ringing *ringing)
 }
 
 static void
-coi_webpush_ringing_format(struct coi_webpush_ringing *ringing,
-			   string_t *payload)
+coi_webpush_ringing_read(struct coi_webpush_ringing *ringing)
 {
 	enum webpush_payload_detail detail =
 		coi_webpush_ringing_detail(ringing);
@@ -86,26 +86,13 @@ coi_webpush_ringing_format(struct coi_webpush_ringing *ringing,
 			"Pushing without the content of the message: %s",
 			error);
 	}
-	(void)webpush_payload_format(&ringing->payload, detail, payload);
 }
 
-/* What undelivered pushes of one chat are known by: they give way to its newest
-   one. Each mail is one by itself. */
-static const char *
-coi_webpush_ringing_chat(const struct coi_webpush_ringing *ringing)
-{
-	if (!ringing->ring->chat)
-		return NULL;
-	if (ringing->ring->group_id != NULL) {
-		return t_strconcat("group:", ringing->ring->group_id, NULL);
-	}
-	return ringing->message.from.count == 0 ? NULL :
-		t_strconcat("from:", ringing->message.from.list[0], NULL);
-}
-
+/* Pushes it to the targets that want to know what is read elsewhere, or to the
+   others: they get different payloads. */
 static void
 coi_webpush_ringing_send(struct coi_webpush_ringing *ringing,
-			 const struct webpush_key *key)
+			 const struct webpush_key *key, bool seen)
 {
 	string_t *payload = str_new(ringing->pool, 1024);
 	string_t *small_payload = str_new(ringing->pool, 256);
@@ -113,7 +100,9 @@ coi_webpush_ringing_send(struct coi_webpush_ringing *ringing,
 	struct coi_webpush_push push;
 
 	i_zero(&push);
-	coi_webpush_ringing_format(ringing, payload);
+	(void)webpush_payload_format(&ringing->payload,
+				     coi_webpush_ringing_detail(ringing),
+				     payload);
 	push.payload = payload;
 	if (str_len(payload) > COI_PUSH_SMALL_MIN_BYTES) {
 		/* the worker has no key to make one */
@@ -122,14 +111,47 @@ coi_webpush_ringing_send(struct coi_webpush_ringing *ringing,
 					     small_payload);
 		push.small_payload = small_payload;
 	}
-	push.chat = coi_webpush_ringing_chat(ringing);
+	push.chat = coi_webpush_message_get_chat(&ringing->message,
+						 ringing->ring->chat,
+						 ringing->ring->group_id);
 	push.urgency = ringing->ring->chat ? PUSH_JOB_URGENCY_HIGH :
 		PUSH_JOB_URGENCY_NORMAL;
 	push.ttl_secs = ringing->cuser->set->coi_push_ttl;
-	array_foreach(&ringing->targets, target) T_BEGIN {
-		coi_webpush_send(ringing->cuser, key, target->id,
-				 &target->subscription, &push);
-	} T_END;
+	array_foreach(&ringing->targets, target) {
+		if (target->subscription.seen == seen) T_BEGIN {
+			coi_webpush_send(ringing->cuser, key, target->id,
+					 &target->subscription, &push);
+		} T_END;
+	}
+}
+
+static bool
+coi_webpush_ringing_has_target(const struct coi_webpush_ringing *ringing,
+			       bool seen)
+{
+	const struct coi_webpush_target *target;
+
+	array_foreach(&ringing->targets, target) {
+		if (target->subscription.seen == seen)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static void
+coi_webpush_ringing_send_all(struct coi_webpush_ringing *ringing,
+			     const struct webpush_key *key)
+{
+	struct webpush_payload *payload = &ringing->payload;
+
+	coi_webpush_ringing_read(ringing);
+	if (coi_webpush_ringing_has_target(ringing, FALSE))
+		coi_webpush_ringing_send(ringing, key, FALSE);
+	if (!coi_webpush_ringing_has_target(ringing, TRUE))
+		return;
+	payload->has_unseen = coi_webpush_unseen_count(ringing->cuser,
+						       &payload->unseen);
+	coi_webpush_ringing_send(ringing, key, TRUE);
 }
 
 static void coi_webpush_ringing_run(struct coi_webpush_ringing *ringing)
@@ -163,7 +185,7 @@ static void coi_webpush_ringing_run(struct coi_webpush_ringing *ringing)
 	if (array_count(&ringing->targets) == 0 ||
 	    coi_webpush_keys_read(cuser, &key) <= 0)
 		return;
-	coi_webpush_ringing_send(ringing, &key);
+	coi_webpush_ringing_send_all(ringing, &key);
 	webpush_key_wipe(&key);
 }
 
