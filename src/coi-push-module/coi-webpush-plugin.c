@@ -9,6 +9,7 @@
 #include "coi-webpush-keys.h"
 #include "coi-webpush-plugin.h"
 #include "coi-webpush-ring.h"
+#include "coi-webpush-seen.h"
 #include "coi-webpush-subscriptions.h"
 
 #include <sodium.h>
@@ -16,6 +17,12 @@
 const char *coi_push_plugin_version = DOVECOT_ABI_VERSION;
 /* The plugin `coi' loads it, and core does not know that. */
 const char *coi_push_plugin_dependencies[] = { NULL };
+
+static void coi_webpush_user_gone(struct coi_user *cuser)
+{
+	coi_webpush_gone_abort(cuser);
+	coi_webpush_seen_deinit(cuser);
+}
 
 static const struct coi_webpush_vfuncs coi_webpush_vfuncs = {
 	.prepare = coi_webpush_keys_prepare,
@@ -27,12 +34,13 @@ static const struct coi_webpush_vfuncs coi_webpush_vfuncs = {
 	.cancel = coi_webpush_subscriptions_cancel,
 	.tidy = coi_webpush_subscriptions_tidy,
 	.ring = coi_webpush_ring,
+	.seen = coi_webpush_seen,
 	.check = coi_webpush_check_user,
 	.list = coi_webpush_admin_list,
 	.test = coi_webpush_admin_test,
 	.rekey = coi_webpush_admin_rekey,
 	.flush = coi_webpush_client_flush,
-	.user_deinit = coi_webpush_gone_abort,
+	.user_deinit = coi_webpush_user_gone,
 };
 
 void coi_push_plugin_init(struct module *module ATTR_UNUSED)

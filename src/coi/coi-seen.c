@@ -85,6 +85,24 @@ coi_seen_log_result(struct coi_seen_mailbox *sbox,
 	sbox->error_logged = TRUE;
 }
 
+static void
+coi_seen_move_noted(struct coi_seen_mailbox *sbox,
+		    struct coi_seen_result *result_r)
+{
+	struct mailbox *box = sbox->box;
+	struct coi_user *cuser = coi_user_get(box->storage->user);
+
+	i_zero(result_r);
+	if (!coi_seen_is_mode(box))
+		return;
+	if (cuser->before_seen_move != NULL) {
+		mail_storage_last_error_push(box->storage);
+		cuser->before_seen_move(cuser->user);
+		mail_storage_last_error_pop(box->storage);
+	}
+	coi_seen_move(box, sbox->all ? NULL : &sbox->uids, result_r);
+}
+
 /* What could not be moved stays noted: the next occasion is when more is to
    move, or the end. */
 static void coi_seen_move_now(struct coi_seen_mailbox *sbox)
@@ -92,11 +110,7 @@ static void coi_seen_move_now(struct coi_seen_mailbox *sbox)
 	struct coi_seen_result result;
 
 	if (sbox->all || array_count(&sbox->uids) > 0) T_BEGIN {
-		i_zero(&result);
-		if (coi_seen_is_mode(sbox->box)) {
-			coi_seen_move(sbox->box,
-				      sbox->all ? NULL : &sbox->uids, &result);
-		}
+		coi_seen_move_noted(sbox, &result);
 		if (result.count > 0 || result.error != NULL)
 			coi_seen_log_result(sbox, &result);
 		if (!result.incomplete) {

@@ -9,6 +9,7 @@
 
 struct coi_ring_watch;
 struct coi_store;
+struct coi_webpush_seen;
 
 /* What the plugin keeps for one user of this process. It holds no copy of what
    the store says: settings made by another session are obeyed by the next
@@ -46,6 +47,10 @@ struct coi_user {
 	bool store_error_logged;
 	/* The same for the key of Web Push. */
 	bool push_key_error_logged;
+	/* Called before the filter `seen' moves; may be NULL. */
+	void (*before_seen_move)(struct mail_user *user);
+	/* What was read, and is to be pushed (coi-reading.h). */
+	struct coi_webpush_seen *push_seen;
 	/* Subscriptions that are gone are being asked for (coi-webpush.h). */
 	bool push_gone_asked;
 };

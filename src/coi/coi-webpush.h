@@ -5,6 +5,7 @@
 #include "coi-contacts.h"
 
 struct mail;
+struct coi_reading;
 struct coi_user;
 
 /* The plugin `coi_push', which knows what subscriptions and pushes are. It needs
@@ -99,6 +100,13 @@ struct coi_webpush_vfuncs {
 	/* A message was delivered: pushes it, unless its content says that it
 	   shall not ring. */
 	void (*ring)(struct coi_user *cuser, const struct coi_ring *ring);
+
+	/* Messages have got \Seen: pushes that, or keeps it in mind until the
+	   last such push is some time ago. It opens mailboxes and reads
+	   headers, so call it while no command waits. Returns after how many
+	   msecs to call it again, 0: there is no need. */
+	unsigned int (*seen)(struct coi_user *cuser,
+			     const struct coi_reading *reading);
 
 	/* As that of contacts. */
 	int (*check)(struct coi_user *cuser, coi_contacts_problem_t *problem,

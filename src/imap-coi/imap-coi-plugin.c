@@ -7,6 +7,7 @@
 #include "coi-deltachat.h"
 #include "coi-user.h"
 #include "coi-webpush.h"
+#include "imap-coi-seen-push.h"
 #include "imap-coi-wake.h"
 #include "imap-coi-plugin.h"
 
@@ -58,20 +59,31 @@ static void imap_coi_client_created(struct client **clientp)
 		imap_coi_next_hook_client_created(clientp);
 }
 
-static struct mail_storage_hooks imap_coi_hooks = {
-	.mailbox_allocated = imap_coi_wake_mailbox_allocated,
-	.mailbox_list_created = imap_coi_wake_list_created,
+/* As in coi-plugin.c: one entry for each that overrides functions of the same
+   object. */
+static struct mail_storage_hooks imap_coi_hooks[] = {
+	{ .mailbox_allocated = imap_coi_wake_mailbox_allocated,
+	  .mailbox_list_created = imap_coi_wake_list_created },
+	{ .mail_user_created = imap_coi_seen_push_user_created,
+	  .mailbox_allocated = imap_coi_seen_push_mailbox_allocated,
+	  .mail_allocated = imap_coi_seen_push_mail_allocated },
 };
 
 void imap_coi_plugin_init(struct module *module)
 {
-	mail_storage_hooks_add(module, &imap_coi_hooks);
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(imap_coi_hooks); i++)
+		mail_storage_hooks_add(module, &imap_coi_hooks[i]);
 	imap_coi_next_hook_client_created =
 		imap_client_created_hook_set(imap_coi_client_created);
 }
 
 void imap_coi_plugin_deinit(void)
 {
+	unsigned int i;
+
 	imap_client_created_hook_set(imap_coi_next_hook_client_created);
-	mail_storage_hooks_remove(&imap_coi_hooks);
+	for (i = 0; i < N_ELEMENTS(imap_coi_hooks); i++)
+		mail_storage_hooks_remove(&imap_coi_hooks[i]);
 }

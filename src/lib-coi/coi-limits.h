@@ -221,6 +221,17 @@
    take less than RFC 8030 7.2 wants. */
 #define COI_PUSH_SMALL_MIN_BYTES 2048
 
+/* Milliseconds in which what is read in a mailbox is pushed once, and messages
+   that are looked at for one that is to be told of. */
+#define COI_PUSH_SEEN_WINDOW_MSECS (5*1000)
+#define COI_PUSH_SEEN_TRIES_MAX 16
+
+/* Milliseconds until a session looks at what was read while an earlier push
+   waits for its time: less than COI_SEEN_MOVE_DELAY_MSECS. And until it looks
+   again whether its command has ended. */
+#define COI_PUSH_SEEN_LOOK_MSECS 500
+#define COI_PUSH_SEEN_BUSY_MSECS 200
+
 /* C10: bytes of decoded text in which mentions are looked for, how many of what
    looks like one are read, and bytes of a name in one. */
 #define COI_MENTION_TEXT_MAX_BYTES (64*1024)

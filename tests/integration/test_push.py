@@ -158,3 +158,21 @@ def test_delivery_does_not_wait(make, push_service, judge, trouble):
                      device.receiver.subscription(device.url)).status == "OK"
     assert time.monotonic() - before < 1
     assert len(bob.messages(CHATS)) == 5
+
+
+def test_read_elsewhere(make, push_service, judge):
+    """W43 W44: a message is read on another device: its push's Topic again, which
+    the judge can decrypt."""
+    dovecot = make()
+    bob = enabled(dovecot, "bob")
+    device = Device(push_service, judge).subscribe(bob, seen=True)
+    dovecot.delivered("bob", chat("one"))
+    assert device.read(device.requests(2)[1]).payload()["unseen"] == 1
+    bob.ok(f'SELECT "{CHATS}"')
+    bob.ok("STORE 1 +FLAGS (\\Seen)")
+    _, one, two = device.requests(3)
+    payload = device.read(two).payload()
+    assert payload.pop("uidvalidity") == device.read(one).payload()["uidvalidity"]
+    assert payload == {"seen": True, "uid": 1, "folder": CHATS, "unseen": 0}
+    assert two.header("Topic") == one.header("Topic") is not None
+    assert two.header("Urgency") == "normal"

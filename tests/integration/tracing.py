@@ -1,9 +1,11 @@
 """Stops a process at one exact system call, or watches which paths its system
 calls name, by ptrace(2)."""
 
+import contextlib
 import ctypes
 import os
 import signal
+import threading
 
 PTRACE_SYSCALL = 24
 PTRACE_SEIZE = 0x4206
@@ -88,6 +90,18 @@ class Traced:
         also if there was no such file."""
         return [path for _ in self._stops() for path in self._paths()
                 if part in path]
+
+    def run_to_path(self, part, seconds=20):
+        """Lets it go on until a system call names a path with that part, and
+        stops it there; fails if none does in that time."""
+        with contextlib.closing(self._stops()) as stops:
+            killer = threading.Timer(seconds, os.kill, (self.pid, signal.SIGKILL))
+            killer.start()
+            try:
+                found = any(part in path for _ in stops for path in self._paths())
+            finally:
+                killer.cancel()
+        assert found, f"no system call named a path with {part}"
 
     def _paths(self):
         """What may be paths at the beginning of a system call: they are its

@@ -309,6 +309,7 @@ START_TEST(test_largest)
 }
 END_TEST
 
+/* W43, W44 */
 START_TEST(test_seen)
 {
 	struct webpush_payload payload = {
