@@ -23,24 +23,23 @@
    change. */
 #define PUSH_SENDER_CONNECTION_SECS 600L
 
-/* A socket of curl's, as long as it is open. */
+/* A socket of curl's. */
 struct push_socket {
 	struct push_socket *prev, *next;
 	struct push_sender *sender;
 	curl_socket_t fd;
 	int what;
 	struct io *io_read, *io_write;
-	/* push_sender.answers when it brought the last one */
-	uint64_t answered;
 };
 
 struct push_request {
 	struct push_request *prev, *next;
 	struct push_sender *sender;
 	CURL *curl;
+	const char *origin;
+	/* it has answered another one since this one began */
+	bool origin_answers;
 	struct curl_slist *headers, *resolve;
-	/* push_sender.answers when it began */
-	uint64_t begun;
 	size_t answer_bytes;
 	bool answer_too_long;
 	/* of the endpoint */
@@ -60,8 +59,6 @@ struct push_sender {
 	struct push_socket *sockets;
 	struct push_request *requests;
 	ARRAY(CURL *) idle;
-	/* how many there have been */
-	uint64_t answers;
 };
 
 static void push_sender_perform(struct push_sender *sender, curl_socket_t fd,
@@ -107,15 +104,9 @@ static void push_socket_watch(struct push_socket *sock)
 	}
 }
 
-static void push_socket_forget(struct push_socket *sock)
-{
-	push_socket_unwatch(sock, fcntl(sock->fd, F_GETFD) < 0);
-	sock->what = 0;
-}
-
 static void push_socket_free(struct push_socket *sock)
 {
-	push_socket_forget(sock);
+	push_socket_unwatch(sock, fcntl(sock->fd, F_GETFD) < 0);
 	DLLIST_REMOVE(&sock->sender->sockets, sock);
 	i_free(sock);
 }
@@ -138,6 +129,7 @@ push_socket_create(struct push_sender *sender, curl_socket_t fd)
 	sock->sender = sender;
 	sock->fd = fd;
 	DLLIST_PREPEND(&sender->sockets, sock);
+	(void)curl_multi_assign(sender->multi, fd, sock);
 	return sock;
 }
 
@@ -149,15 +141,11 @@ static int push_sender_socket(CURL *curl ATTR_UNUSED, curl_socket_t fd,
 
 	if (what == CURL_POLL_REMOVE) {
 		if (sock != NULL)
-			push_socket_forget(sock);
+			push_socket_free(sock);
 		return 0;
 	}
-	if (sock == NULL) {
-		sock = push_sender_find_socket(sender, fd);
-		if (sock == NULL)
-			sock = push_socket_create(sender, fd);
-		(void)curl_multi_assign(sender->multi, fd, sock);
-	}
+	if (sock == NULL)
+		sock = push_socket_create(sender, fd);
 	sock->what = what;
 	push_socket_watch(sock);
 	return 0;
@@ -320,8 +308,8 @@ static int push_sender_read_address(const struct curl_sockaddr *address,
 	return -1;
 }
 
-/* If a socket of this number is known, it was closed without a word. If it is
-   still watched, to curl this one takes its place. */
+/* If a socket of this number is still watched, it was closed without a word. To
+   curl this one takes its place. */
 static curl_socket_t
 push_sender_open_socket(struct push_sender *sender,
 			const struct curl_sockaddr *address)
@@ -337,9 +325,6 @@ push_sender_open_socket(struct push_sender *sender,
 	if (sock != NULL) {
 		push_socket_unwatch(sock, TRUE);
 		push_socket_watch(sock);
-		sock->answered = 0;
-	} else {
-		(void)push_socket_create(sender, fd);
 	}
 	return fd;
 }
@@ -522,7 +507,7 @@ push_sender_send(struct push_sender *sender, const struct push_job *job,
 	CURLMcode code;
 
 	request->sender = sender;
-	request->begun = sender->answers;
+	request->origin = endpoint->origin;
 	request->trusted = endpoint->trusted;
 	request->local = endpoint->local;
 	request->callback = callback;
@@ -599,38 +584,34 @@ push_request_error(const struct push_request *request, CURLcode code)
 		curl_easy_strerror(code);
 }
 
+static void
+push_sender_origin_answers(struct push_sender *sender, const char *origin)
+{
+	struct push_request *request;
+
+	for (request = sender->requests; request != NULL;
+	     request = request->next) {
+		if (strcmp(request->origin, origin) == 0)
+			request->origin_answers = TRUE;
+	}
+}
+
 /* curl goes on using a connection that requests time out on, since others may
-   get their answers there. If none has, since this one began, nobody is at its
-   other end: requests would time out there until curl thinks it too old. While
-   others are on their way curl does not tell which connection it was: then one
-   of them is the last one, if only because the origin pauses. */
+   get their answers there. If none has, nobody is at its other end: all would
+   time out until curl thinks it too old. While others are on their way there curl
+   does not tell which connection it was: then one of them is the last one, if
+   only because the origin pauses. */
 static void push_request_end_connection(struct push_request *request)
 {
-	struct push_sender *sender = request->sender;
-	struct push_socket *sock;
 	curl_socket_t fd;
 
-	if (curl_easy_getinfo(request->curl, CURLINFO_ACTIVESOCKET,
-			      &fd) != CURLE_OK || fd == CURL_SOCKET_BAD)
-		return;
-	sock = push_sender_find_socket(sender, fd);
-	if (sock == NULL || sock->answered <= request->begun)
+	if (!request->origin_answers &&
+	    curl_easy_getinfo(request->curl, CURLINFO_ACTIVESOCKET,
+			      &fd) == CURLE_OK && fd != CURL_SOCKET_BAD)
 		(void)shutdown(fd, SHUT_RDWR);
 }
 
-/* `fd' is where there was something to read, if there was. */
-static void
-push_sender_count_answer(struct push_sender *sender, curl_socket_t fd)
-{
-	struct push_socket *sock = push_sender_find_socket(sender, fd);
-
-	sender->answers++;
-	if (sock != NULL)
-		sock->answered = sender->answers;
-}
-
-static void push_request_finish(struct push_request *request, CURLcode code,
-				curl_socket_t fd)
+static void push_request_finish(struct push_request *request, CURLcode code)
 {
 	struct push_answer answer;
 	push_sender_callback_t *callback = request->callback;
@@ -648,7 +629,7 @@ static void push_request_finish(struct push_request *request, CURLcode code,
 	answer.retry_after = t_strdup(request->retry_after);
 	answer.error = push_request_error(request, code);
 	if (answer.status != 0)
-		push_sender_count_answer(request->sender, fd);
+		push_sender_origin_answers(request->sender, request->origin);
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		push_request_end_connection(request);
 	push_request_free(request);
@@ -669,7 +650,7 @@ static void push_sender_perform(struct push_sender *sender, curl_socket_t fd,
 		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
 					&request);
 		T_BEGIN {
-			push_request_finish(request, message->data.result, fd);
+			push_request_finish(request, message->data.result);
 		} T_END;
 	}
 }
