@@ -647,7 +647,9 @@ class TestRing:
                 assert set_token(bob, TOKEN2).status == "OK"
             elif how == "check":
                 assert dovecot.doveadm("coi", "check", "-u", "bob") == ""
-            wait_until(lambda: TOKEN not in (tokens(bob) or ""), "it is gone")
+            else:
+                assert tokens(bob) == TOKEN
+            wait_until(lambda: not stored(dovecot, TOKEN), "it is gone")
             wait_until(lambda: not client.gone("bob"), "the note is gone")
         assert tokens(bob) == (TOKEN2 if how == "set" else None)
         assert not stored(dovecot, TOKEN)

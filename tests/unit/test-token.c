@@ -81,6 +81,7 @@ static const struct {
 	{ "1800000000-00001 x", NULL, 0, NULL },
 	{ "1800000000-0000001 x", NULL, 0, NULL },
 	{ "1800000000-00000a x", NULL, 0, NULL },
+	{ "1800000000-000000a x", NULL, 0, NULL },
 	{ "1800000000-000001", NULL, 0, NULL },
 	{ "1800000000-000001 ", NULL, 0, NULL },
 	{ " x", NULL, 0, NULL },
