@@ -179,6 +179,17 @@ static const char *coi_domain_map(const char *domain)
 	return alabel == NULL ? NULL : coi_domain_to_ulabel(alabel);
 }
 
+/* libidn2 takes some A-labels of what would be mapped to something else. */
+static bool coi_domain_is_mapped(const char *domain)
+{
+	const char *again;
+
+	if (coi_address_is_ascii(domain))
+		return TRUE;
+	again = coi_domain_map(domain);
+	return again != NULL && strcmp(again, domain) == 0;
+}
+
 /* Returns NULL if it cannot be done. */
 static const char *coi_domain_normalize(const char *domain)
 {
@@ -190,7 +201,7 @@ static const char *coi_domain_normalize(const char *domain)
 		return lower;
 
 	mapped = coi_domain_map(lower);
-	if (mapped != NULL)
+	if (mapped != NULL && coi_domain_is_mapped(mapped))
 		return mapped;
 	/* Only what IDNA2008 forbids in either form is decoded without it. */
 	ulabel = coi_domain_to_ulabel(lower);

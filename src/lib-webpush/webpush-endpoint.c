@@ -309,8 +309,10 @@ webpush_endpoint_set_authority(const char *authority,
 	if (end == NULL)
 		end = authority + strlen(authority);
 	host = t_strdup_until(bracketed ? authority + 1 : authority, end);
-	if (bracketed && *end == ']')
-		end++;
+	if (bracketed && *end++ != ']') {
+		*error_r = "its host is no valid address";
+		return -1;
+	}
 	if (*end != '\0' && *end != ':') {
 		*error_r = "its host is no valid address";
 		return -1;

@@ -97,6 +97,8 @@ static const struct {
 	{ "emoji, U-label", "a@\xe2\x9d\xa4.ws", LIST, "a@\xe2\x9d\xa4.ws" },
 	{ "emoji, A-label", "a@xn--qei.ws", LIST, "a@\xe2\x9d\xa4.ws" },
 	{ "no A-label", "a@xn--0.pt", LIST, "a@xn--0.pt" },
+	{ "A-label of what is mapped", "a@xn--bshevkrj", LIST,
+	  "a@xn--bshevkrj" },
 	{ "A-label of ASCII does not stand for it", "a@xn--google-.com", LIST,
 	  "a@xn--google-.com" },
 	{ "A-label of a control character", "a@xn--a.org", LIST,
