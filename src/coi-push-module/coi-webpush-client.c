@@ -43,6 +43,8 @@ struct coi_webpush_client {
 
 	struct coi_webpush_item *items, *items_tail;
 	unsigned int item_count;
+	/* Since when the worker says nothing though it should. */
+	time_t silent;
 	/* The worker answers them in this order. An aborted one stays, without
 	   a callback. */
 	struct coi_webpush_ask *asks, *asks_tail;
@@ -317,7 +319,13 @@ coi_webpush_client_input_no(struct coi_webpush_client *client,
 {
 	struct coi_webpush_item *item = coi_webpush_client_find(client, tag);
 
-	e_error(client->event, "The worker refuses %s: %s", tag, reason);
+	if (strcmp(reason, PUSH_PROTOCOL_REASON_GONE) == 0) {
+		e_debug(client->event, "The worker refuses %s: %s", tag,
+			reason);
+	} else {
+		e_error(client->event, "The worker refuses %s: %s", tag,
+			reason);
+	}
 	if (strcmp(tag, PUSH_PROTOCOL_GONE) == 0)
 		coi_webpush_client_end_ask(client, FALSE);
 	/* of a job of which it cannot even read the id nothing else is known */
@@ -332,6 +340,7 @@ coi_webpush_client_input(struct connection *conn ATTR_UNUSED,
 	struct coi_webpush_client *client = coi_webpush_client;
 	struct coi_webpush_item *item;
 
+	client->silent = ioloop_time;
 	if (args[0] == NULL || args[1] == NULL) {
 		e_error(client->event, "The worker answers in words unknown");
 		return -1;
@@ -412,6 +421,19 @@ static void coi_webpush_client_connect(struct coi_webpush_client *client)
 	}
 }
 
+/* The items stay, and are written again. */
+static void coi_webpush_client_end_hung(struct coi_webpush_client *client)
+{
+	if (client->items == NULL)
+		client->silent = ioloop_time;
+	if (client->conn == NULL ||
+	    client->silent + COI_PUSH_HUNG_SECS > ioloop_time)
+		return;
+	client->silent = ioloop_time;
+	coi_webpush_client_disconnect(client);
+	coi_webpush_client_fail(client, "no answer");
+}
+
 /* There is something to say, which is in the list already. Returns FALSE if it
    will be said when the connection is there. */
 static bool coi_webpush_client_start(struct coi_webpush_client *client)
@@ -433,6 +455,7 @@ coi_webpush_client_add(struct coi_webpush_client *client, const char *tag,
 {
 	struct coi_webpush_item *item;
 
+	coi_webpush_client_end_hung(client);
 	coi_webpush_client_make_room(client);
 	item = i_new(struct coi_webpush_item, 1);
 	item->tag = i_strdup(tag);

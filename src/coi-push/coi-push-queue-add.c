@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "hash.h"
+#include "push-protocol.h"
 #include "coi-push-queue-private.h"
 
 static int push_queue_has_id(struct push_queue *queue, const char *id)
@@ -58,7 +59,7 @@ static int push_queue_judge(struct push_queue *queue, const struct push_job *job
 		return ret;
 	ret = push_queue_check_gone(queue, job, endpoint);
 	if (ret > 0)
-		*error_r = "the subscription is gone";
+		*error_r = PUSH_PROTOCOL_REASON_GONE;
 	return ret < 0 ? -1 : (ret > 0 ? 0 : 1);
 }
 

@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
 
 #include "lib.h"
+#include "ioloop.h"
 #include "mail-storage-private.h"
 #include "coi-store.h"
 #include "coi-state.h"
@@ -90,6 +91,7 @@ static void coi_user_deinit(struct mail_user *user)
 	struct coi_user *cuser = coi_user_get(user);
 
 	i_assert(cuser != NULL);
+	timeout_remove(&cuser->to_push_tidy);
 	coi_webpush_user_deinit(cuser);
 	event_unref(&cuser->_event);
 	coi_settings_free(&cuser->set);

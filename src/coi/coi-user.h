@@ -53,6 +53,9 @@ struct coi_user {
 	struct coi_webpush_seen *push_seen;
 	/* Subscriptions that are gone are being asked for (coi-webpush.h). */
 	bool push_gone_asked;
+	/* This session has looked for them, or is going to. */
+	bool push_tidied;
+	struct timeout *to_push_tidy;
 };
 
 /* The user's COI context, or NULL: not a user of this plugin (raw and shared

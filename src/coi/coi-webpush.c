@@ -2,9 +2,11 @@
 
 #include "lib.h"
 #include "module-dir.h"
+#include "time-util.h"
 #include "mail-storage-settings.h"
 #include "compat-module.h"
 #include "coi-deltachat.h"
+#include "coi-limits.h"
 #include "coi-store.h"
 #include "coi-user.h"
 #include "coi-webpush.h"
@@ -13,6 +15,9 @@
 
 #define COI_WEBPUSH_PLUGIN_NAME "coi_push"
 #define COI_WEBPUSH_PLUGIN_FNAME "lib95_coi_push_plugin.so"
+
+/* When coi_webpush_tidy_rarely() has tidied. */
+#define COI_WEBPUSH_TIDY_KEY "push-tidy"
 
 static struct module *coi_webpush_modules;
 static const struct coi_webpush_vfuncs *coi_webpush;
@@ -58,6 +63,37 @@ const struct coi_webpush_vfuncs *coi_webpush_get(struct coi_user *cuser)
 			"plugin "COI_WEBPUSH_PLUGIN_NAME" failed: %s", error);
 	}
 	return coi_webpush;
+}
+
+/* In doubt it is done: asking once too often does no harm. */
+static bool coi_webpush_may_tidy(struct coi_user *cuser)
+{
+	const char *error;
+	unsigned int wait_msecs;
+	int ret = coi_store_rate_try(cuser->store, COI_WEBPUSH_TIDY_KEY,
+				     i_microseconds() / 1000,
+				     COI_PUSH_TIDY_WINDOW_MSECS, &wait_msecs,
+				     &error);
+
+	if (ret < 0) {
+		e_error(coi_user_get_event(cuser),
+			"Asking for subscriptions that are gone: %s", error);
+	}
+	return ret != 0;
+}
+
+void coi_webpush_tidy_rarely(struct coi_user *cuser)
+{
+	const struct coi_webpush_vfuncs *v;
+	struct coi_active active;
+
+	if (cuser->user->dsyncing ||
+	    (!coi_webpush_is_on(cuser) && !coi_deltachat_is_on(cuser)))
+		return;
+	(void)coi_user_get_active(cuser, &active);
+	if (active.has_subscriptions && coi_webpush_may_tidy(cuser) &&
+	    (v = coi_webpush_get(cuser)) != NULL)
+		v->tidy(cuser);
 }
 
 void coi_webpush_user_deinit(struct coi_user *cuser)

@@ -151,6 +151,10 @@ const struct coi_webpush_vfuncs *coi_webpush_get(struct coi_user *cuser);
 /* Called by the plugin when it is loaded. */
 void coi_webpush_register(const struct coi_webpush_vfuncs *v);
 
+/* Calls `tidy' if the user may have subscriptions, but not more often than once in
+   COI_PUSH_TIDY_WINDOW_MSECS in all sessions. */
+void coi_webpush_tidy_rarely(struct coi_user *cuser);
+
 /* The user goes. */
 void coi_webpush_user_deinit(struct coi_user *cuser);
 /* Checks what is kept for push, as `check' of contacts does. */

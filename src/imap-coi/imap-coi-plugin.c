@@ -8,6 +8,7 @@
 #include "coi-user.h"
 #include "coi-webpush.h"
 #include "imap-coi-seen-push.h"
+#include "imap-coi-tidy.h"
 #include "imap-coi-wake.h"
 #include "imap-coi-plugin.h"
 
@@ -67,6 +68,7 @@ static struct mail_storage_hooks imap_coi_hooks[] = {
 	{ .mail_user_created = imap_coi_seen_push_user_created,
 	  .mailbox_allocated = imap_coi_seen_push_mailbox_allocated,
 	  .mail_allocated = imap_coi_seen_push_mail_allocated },
+	{ .mailbox_allocated = imap_coi_tidy_mailbox_allocated },
 };
 
 void imap_coi_plugin_init(struct module *module)

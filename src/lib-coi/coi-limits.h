@@ -226,6 +226,10 @@
 #define COI_PUSH_SEEN_WINDOW_MSECS (5*1000)
 #define COI_PUSH_SEEN_TRIES_MAX 16
 
+/* Milliseconds in which one of a user's sessions asks once what push services say
+   is gone. */
+#define COI_PUSH_TIDY_WINDOW_MSECS (60*60*1000)
+
 /* Milliseconds until a session looks at what was read while an earlier push
    waits for its time: less than COI_SEEN_MOVE_DELAY_MSECS. And until it looks
    again whether its command has ended. */
@@ -244,6 +248,10 @@
 
 /* Commands to the worker that a mail process keeps until they are answered. */
 #define COI_PUSH_UNANSWERED_MAX 256
+
+/* Seconds without any answer after which it does not go on writing to a worker:
+   what that does not read takes memory. */
+#define COI_PUSH_HUNG_SECS 10
 
 /* Milliseconds: from a lost connection to the worker to the next try, doubled
    after each; without work until it is closed; and that a process waits for the

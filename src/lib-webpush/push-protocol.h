@@ -63,6 +63,9 @@
 #define PUSH_PROTOCOL_NO "NO"
 #define PUSH_PROTOCOL_END "END"
 
+/* Why a job is refused, if nobody needs to hear of that: GONE tells it too. */
+#define PUSH_PROTOCOL_REASON_GONE "the subscription is gone"
+
 /* In place of a job id that cannot be told. */
 #define PUSH_PROTOCOL_NONE "-"
 

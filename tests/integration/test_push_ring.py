@@ -3,6 +3,7 @@
 import hashlib
 import pathlib
 import re
+import smtplib
 import time
 
 import pytest
@@ -647,6 +648,36 @@ def test_worker_hangs(push, way):
         send(dovecot, way, "bob", mail(str(number)))
         assert time.monotonic() - before < (1 if way == "lmtp" else 5)
     assert len(dovecot.imap("bob").messages("INBOX")) == 3
+
+
+def test_worker_hung(push):
+    """W37: a process does not write to it for ever, but connects again; and then
+    nothing is lost."""
+    dovecot, worker = push()
+    dovecot.expect_error("coi: Pushes have to wait: .*: no answer")
+    dovecot.allow_error("coi: Pushes are lost: ")
+    bob = dovecot.imap("bob")
+    phone = subscribed(bob, worker)
+    bob.ok("LOGOUT")
+    worker.stop()
+    worker.hang = True
+    worker.start()
+    before = worker.accepted
+    subjects = []
+    with smtplib.LMTP(dovecot.lmtp_socket) as session:
+        def another():
+            subjects.append(str(len(subjects)))
+            session.sendmail("alice@example.org", ["bob@example.org"], mail(subjects[-1]))
+            return worker.accepted == before + 2
+        wait_until(another, "another connection", 30)
+        worker.stop()
+        worker.hang = False
+        worker.start()
+        # those that it keeps
+        count = min(len(subjects), 256)
+        assert [phone.read(job)["subject"] for job in worker.pushes(count)] == \
+            subjects[-count:]
+    assert len(dovecot.imap("bob").messages("INBOX")) == len(subjects)
 
 
 def test_worker_is_down(push, way):

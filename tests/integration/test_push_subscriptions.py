@@ -701,6 +701,41 @@ def test_gone(push, driver):
     wait_until(lambda: not worker.gone, "FORGET")
 
 
+def test_gone_at_select(push, driver):
+    """W31: or in the next session that selects INBOX; within an hour only one of
+    them asks."""
+    dovecot, worker = push(driver=driver)
+    bob = dovecot.imap("bob")
+    phone = subscribed(bob, worker, "phone00001")
+    other = subscribed(bob, worker, "phone00002")
+    bob.ok("LOGOUT")
+
+    def session():
+        bob = dovecot.imap("bob")
+        bob.ok("SELECT INBOX")
+        bob.ok("NOOP")
+        bob.ok("LOGOUT")
+        # what it has asked is answered then
+        wait_until(lambda: not dovecot.processes("imap"), "no imap process is left")
+    session()
+    worker.gone = [("bob", "phone00001", endpoint_hash(phone))]
+    stamp, = dovecot.home("bob").rglob("push-tidy*")
+    stamp.unlink()
+    session()
+    wait_until(lambda: not worker.gone, "FORGET")
+    assert not list(dovecot.home("bob").rglob("phone00001"))
+    worker.gone = [("bob", "phone00002", endpoint_hash(other))]
+    asked = worker.lines.count("GONE\tbob")
+    session()
+    assert worker.lines.count("GONE\tbob") == asked and worker.gone
+    # who has no subscriptions does not ask at all
+    alice = dovecot.imap("alice")
+    alice.ok("SELECT INBOX")
+    alice.ok("LOGOUT")
+    wait_until(lambda: not dovecot.processes("imap"), "no imap process is left")
+    assert "GONE\talice" not in worker.lines
+
+
 def test_events(push):
     """W8 W18 W19 W20 W21 W31: each change of a subscription is an event."""
     dovecot, worker = push(extra="log_debug = category=coi")
