@@ -2,7 +2,6 @@
 judge that knows none of our code."""
 
 import json
-import time
 
 import pytest
 
@@ -143,20 +142,17 @@ def test_unsubscribed(make, push_service, judge):
 def test_delivery_does_not_wait(make, push_service, judge, trouble):
     """W37: whatever the service does, and the client who subscribes does not wait
     either."""
-    dovecot = make()
+    # who waited for the push would not get its answer in time
+    dovecot = make(settings={"coi_push_timeout": "10 mins"})
     bob = enabled(dovecot, "bob")
     Device(push_service, judge).subscribe(bob)
     push_service.on_connect = trouble
     push_service.drop_connections()
     for number in range(5):
-        before = time.monotonic()
         dovecot.delivered("bob", chat(str(number)))
-        assert time.monotonic() - before < 1
-    before = time.monotonic()
     device = Device(push_service, judge, "b")
     assert set_entry(bob, entry("another-one"),
                      device.receiver.subscription(device.url)).status == "OK"
-    assert time.monotonic() - before < 1
     assert len(bob.messages(CHATS)) == 5
 
 

@@ -700,15 +700,14 @@ class TestRing:
 
     def test_nobody_waits(self, make, http_service):
         """W37: neither delivery nor the client, whatever the service does."""
-        dovecot = make()
+        dovecot = make({"coi_push_timeout": "10 mins"})
         bob = dovecot.imap("bob")
         set_token(bob)
-        http_service.on_connect = "hang"
-        before = time.monotonic()
+        http_service.answer("notify", Answer(held=True))
         for number in range(3):
             dovecot.delivered("bob", mail(str(number)))
             assert set_token(bob, f"token{number}").status == "OK"
-        assert time.monotonic() - before < 2
+        assert all(not request.end for request in http_service.received())
 
     @pytest.mark.parametrize("worker_hangs", [False, True])
     def test_no_worker(self, server, worker_hangs):
@@ -720,10 +719,8 @@ class TestRing:
                 sock.bind(str(dovecot.dir / "run" / "coi-push"))
                 sock.listen(64)
             bob = dovecot.imap("bob")
-            before = time.monotonic()
             assert set_token(bob).status == "OK" and tokens(bob) == TOKEN
             dovecot.delivered("bob", mail("one"))
-            assert time.monotonic() - before < 2
             assert bob.messages("INBOX")
             dovecot.stop()
 

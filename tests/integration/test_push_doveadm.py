@@ -289,9 +289,7 @@ def test_test_is_not_taken(push, trouble, text):
         worker.stop()
     else:
         setattr(worker, trouble, True)
-    before = time.monotonic()
     code, output = refused(dovecot, "push", "test", "-u", "bob", ID)
-    assert time.monotonic() - before < 10
     assert code == EX_TEMPFAIL and f"The worker has not taken the push: {text}" in output
 
 

@@ -644,9 +644,7 @@ def test_worker_hangs(push, way):
     worker.hang = True
     worker.start()
     for number in range(3):
-        before = time.monotonic()
         send(dovecot, way, "bob", mail(str(number)))
-        assert time.monotonic() - before < (1 if way == "lmtp" else 5)
     assert len(dovecot.imap("bob").messages("INBOX")) == 3
 
 
