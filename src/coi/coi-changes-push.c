@@ -74,7 +74,10 @@ coi_changes_tell_subscription(struct coi_user *cuser,
 	    change->source == COI_CHANGE_VALIDATE ||
 	    (v = coi_webpush_get(cuser)) == NULL)
 		return;
+	/* that the server has counted a wrong text changes nothing for what is
+	   pushed */
 	if (change->old != NULL &&
+	    (change->new == NULL || change->source == COI_CHANGE_CLIENT) &&
 	    null_strcmp(change->old, change->new) != 0)
 		v->cancel(cuser, change->hash);
 	if (change->new != NULL && change->source == COI_CHANGE_CLIENT)
