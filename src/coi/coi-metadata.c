@@ -1,58 +1,25 @@
 /* Copyright (c) 2026 dovecot-coi authors, see the included COPYING file */
 
 #include "lib.h"
-#include "array.h"
 #include "ioloop.h"
 #include "istream.h"
 #include "str.h"
-#include "module-context.h"
-#include "mail-namespace.h"
-#include "mail-storage-private.h"
 #include "coi-limits.h"
 #include "coi-changes.h"
-#include "coi-config.h"
 #include "coi-contacts.h"
 #include "coi-entries.h"
 #include "coi-mailboxes.h"
-#include "coi-metadata.h"
+#include "coi-metadata-private.h"
 #include "coi-state.h"
 #include "coi-store.h"
 #include "coi-subscriptions.h"
 #include "coi-user.h"
 #include "coi-webpush.h"
 
-#define COI_METADATA_CONTEXT(obj) \
-	MODULE_CONTEXT_REQUIRE(obj, coi_metadata_module)
+struct coi_metadata_module coi_metadata_module =
+	MODULE_CONTEXT_INIT(&mail_storage_module_register);
 
-/* P/ as a client names it, and as Dovecot keeps it with INBOX */
-#define COI_ENTRY_ROOT "/private/vendor/vendor.dovecot/"
-#define COI_KEY_ROOT \
-	MAILBOX_ATTRIBUTE_PREFIX_DOVECOT_PVT_SERVER"vendor/vendor.dovecot/"
-#define COI_KEY_PREFIX COI_KEY_ROOT"coi/"
-#define COI_KEY_WEBPUSH_PREFIX COI_KEY_ROOT COI_ENTRY_WEBPUSH"/"
-#define COI_KEY_CONFIG_PREFIX COI_KEY_ROOT COI_ENTRY_CONFIG"/"
-
-struct coi_metadata_iter {
-	struct mailbox_attribute_iter iter;
-
-	/* what the mailbox lists without us */
-	struct mailbox_attribute_iter *super;
-	const char *prefix;
-	pool_t pool;
-	ARRAY_TYPE(const_string) keys;
-	unsigned int idx;
-	/* entries of classes are not collected: there may be many */
-	enum coi_entry_class class;
-	struct coi_entries_iter *entries;
-	string_t *entry;
-	bool failed;
-};
-
-static MODULE_CONTEXT_DEFINE_INIT(coi_metadata_module,
-				  &mail_storage_module_register);
-
-static bool
-coi_metadata_is_ours(enum mail_attribute_type type_flags, const char *key)
+bool coi_metadata_is_ours(enum mail_attribute_type type_flags, const char *key)
 {
 	return (type_flags & MAIL_ATTRIBUTE_TYPE_MASK) ==
 		MAIL_ATTRIBUTE_TYPE_PRIVATE &&
@@ -80,9 +47,8 @@ static const char *coi_metadata_entry(const char *key)
  * Get
  */
 
-static int
-coi_metadata_get_config(struct mailbox *box, struct coi_user *cuser,
-			enum coi_config_key key, const char **value_r)
+int coi_metadata_get_config(struct mailbox *box, struct coi_user *cuser,
+			    enum coi_config_key key, const char **value_r)
 {
 	struct coi_config config;
 	const char *error;
@@ -236,246 +202,6 @@ coi_metadata_attribute_get(struct mailbox *box,
 	if (coi_metadata_get(box, key, &value_r->value) < 0)
 		return -1;
 	return value_r->value != NULL ? 1 : 0;
-}
-
-/*
- * Iteration
- */
-
-static void
-coi_metadata_iter_add(struct coi_metadata_iter *iter, const char *key)
-{
-	size_t len = strlen(iter->prefix);
-
-	if (strncmp(key, iter->prefix, len) == 0) {
-		key = p_strdup(iter->pool, key + len);
-		array_push_back(&iter->keys, &key);
-	}
-}
-
-static void coi_metadata_iter_add_config(struct coi_metadata_iter *iter)
-{
-	struct mailbox *box = iter->iter.box;
-	struct coi_user *cuser = coi_user_get(box->storage->user);
-	enum coi_config_key key;
-	const char *value;
-
-	for (key = 0; key < COI_CONFIG_KEY_COUNT; key++) {
-		if (coi_metadata_get_config(box, cuser, key, &value) < 0) {
-			iter->failed = TRUE;
-			return;
-		}
-		if (value != NULL) {
-			coi_metadata_iter_add(iter, t_strconcat(
-				COI_KEY_CONFIG_PREFIX,
-				coi_config_key_name(key), NULL));
-		}
-	}
-}
-
-/* Is one of them the beginning of the other? */
-static bool coi_metadata_prefix_matches(const char *prefix, const char *key)
-{
-	return strncmp(prefix, key, I_MIN(strlen(prefix), strlen(key))) == 0;
-}
-
-/* May keys with this prefix be ours? */
-static bool
-coi_metadata_prefix_has_ours(enum mail_attribute_type type_flags,
-			     const char *prefix)
-{
-	return (type_flags & MAIL_ATTRIBUTE_TYPE_MASK) ==
-		MAIL_ATTRIBUTE_TYPE_PRIVATE &&
-		(coi_metadata_prefix_matches(prefix, COI_KEY_PREFIX) ||
-		 coi_metadata_prefix_matches(prefix, COI_KEY_WEBPUSH_PREFIX));
-}
-
-/* The key of an entry of a class. */
-static void
-coi_metadata_append_entry(string_t *dest, enum coi_entry_class class,
-			  const char *hash)
-{
-	str_append(dest, COI_KEY_ROOT);
-	str_append(dest, coi_entry_class_name(class));
-	str_append_c(dest, '/');
-	str_append(dest, hash);
-}
-
-const char *coi_metadata_entry_key(enum coi_entry_class class,
-				   const char *hash)
-{
-	string_t *key = t_str_new(128);
-
-	coi_metadata_append_entry(key, class, hash);
-	return str_c(key);
-}
-
-/* Clients have these in another form, dsync as they are stored (S43). */
-static bool coi_metadata_class_is_hidden(enum coi_entry_class class,
-					 bool dsyncing)
-{
-	return !dsyncing &&
-		(class == COI_ENTRY_TOKEN || class == COI_ENTRY_VAPID);
-}
-
-static void coi_metadata_iter_close_class(struct coi_metadata_iter *iter)
-{
-	const char *error;
-
-	if (iter->entries == NULL)
-		return;
-	if (coi_entries_iter_deinit(&iter->entries, &error) < 0) {
-		mailbox_set_critical(iter->iter.box, "coi: %s", error);
-		iter->failed = TRUE;
-	}
-}
-
-/* The user's key is there as soon as somebody asks for it (W6). */
-static void coi_metadata_iter_add_vapid(struct coi_metadata_iter *iter)
-{
-	struct coi_user *cuser = coi_user_get(iter->iter.box->storage->user);
-
-	if (cuser->user->dsyncing || !coi_webpush_is_available(cuser))
-		return;
-	coi_metadata_iter_add(iter,
-		COI_KEY_WEBPUSH_PREFIX COI_ENTRY_VAPID_ID);
-	coi_metadata_iter_add(iter,
-		COI_KEY_WEBPUSH_PREFIX COI_ENTRY_VAPID_RAW_ID);
-}
-
-/* What is not there any more is not listed (W20, W31). */
-static void coi_metadata_tidy(struct coi_user *cuser)
-{
-	const struct coi_webpush_vfuncs *v;
-	struct coi_config config;
-	const char *error;
-
-	if (!cuser->user->dsyncing && coi_webpush_is_available(cuser) &&
-	    coi_state_read(cuser->store, pool_datastack_create(), &config,
-			   &error) > 0 && config.has_subscriptions &&
-	    (v = coi_webpush_get(cuser)) != NULL)
-		v->tidy(cuser);
-}
-
-/* Begins with the next class that may have keys with the iterator's prefix.
-   Returns FALSE if there is none. */
-static bool coi_metadata_iter_open_class(struct coi_metadata_iter *iter)
-{
-	struct coi_user *cuser = coi_user_get(iter->iter.box->storage->user);
-
-	for (; iter->class < COI_ENTRY_CLASS_COUNT; iter->class++) {
-		if (coi_metadata_class_is_hidden(iter->class,
-						 cuser->user->dsyncing))
-			continue;
-		str_truncate(iter->entry, 0);
-		coi_metadata_append_entry(iter->entry, iter->class, "");
-		if (coi_metadata_prefix_matches(iter->prefix,
-						str_c(iter->entry))) {
-			iter->entries = coi_entries_iter_init(cuser->store,
-							      iter->class);
-			return TRUE;
-		}
-	}
-	return FALSE;
-}
-
-/* Returns the next such entry's key after the prefix, or NULL. */
-static const char *
-coi_metadata_iter_next_entry(struct coi_metadata_iter *iter)
-{
-	size_t len = strlen(iter->prefix);
-	const char *hash;
-
-	while (iter->entries != NULL || coi_metadata_iter_open_class(iter)) {
-		while ((hash = coi_entries_iter_next(iter->entries)) != NULL) {
-			str_truncate(iter->entry, 0);
-			coi_metadata_append_entry(iter->entry, iter->class,
-						  hash);
-			if (strncmp(str_c(iter->entry), iter->prefix, len) == 0)
-				return str_c(iter->entry) + len;
-		}
-		coi_metadata_iter_close_class(iter);
-		iter->class++;
-	}
-	return NULL;
-}
-
-static struct mailbox_attribute_iter *
-coi_metadata_attribute_iter_init(struct mailbox *box,
-				 enum mail_attribute_type type_flags,
-				 const char *prefix)
-{
-	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(box);
-	struct coi_metadata_iter *iter;
-	pool_t pool = pool_alloconly_create("coi metadata iter", 1024);
-
-	iter = p_new(pool, struct coi_metadata_iter, 1);
-	iter->pool = pool;
-	iter->iter.box = box;
-	iter->prefix = p_strdup(pool, prefix);
-	iter->super = mbox->super.attribute_iter_init(box, type_flags, prefix);
-	p_array_init(&iter->keys, pool, 4);
-	iter->entry = str_new(pool, 256);
-	iter->class = COI_ENTRY_CLASS_COUNT;
-	if (coi_metadata_prefix_has_ours(type_flags, prefix)) T_BEGIN {
-		iter->class = 0;
-		coi_metadata_iter_add_config(iter);
-		coi_metadata_iter_add_vapid(iter);
-	} T_END;
-	if (iter->class == 0 &&
-	    coi_metadata_prefix_matches(prefix, COI_KEY_WEBPUSH_PREFIX)) T_BEGIN {
-		coi_metadata_tidy(coi_user_get(box->storage->user));
-	} T_END;
-	return &iter->iter;
-}
-
-/* An attribute dictionary may hold keys below ours from a time without this
-   plugin; they mean nothing and are not shown. */
-static bool
-coi_metadata_iter_is_ours(struct coi_metadata_iter *iter, const char *key)
-{
-	bool ours;
-
-	T_BEGIN {
-		ours = coi_metadata_is_ours(MAIL_ATTRIBUTE_TYPE_PRIVATE,
-			t_strconcat(iter->prefix, key, NULL));
-	} T_END;
-	return ours;
-}
-
-static const char *
-coi_metadata_attribute_iter_next(struct mailbox_attribute_iter *_iter)
-{
-	struct coi_metadata_iter *iter = container_of(_iter,
-		struct coi_metadata_iter, iter);
-	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(_iter->box);
-	const char *key;
-
-	if (iter->idx < array_count(&iter->keys))
-		return array_idx_elem(&iter->keys, iter->idx++);
-	key = coi_metadata_iter_next_entry(iter);
-	if (key != NULL)
-		return key;
-	do {
-		key = mbox->super.attribute_iter_next(iter->super);
-	} while (key != NULL && coi_metadata_iter_is_ours(iter, key));
-	return key;
-}
-
-static int
-coi_metadata_attribute_iter_deinit(struct mailbox_attribute_iter *_iter)
-{
-	struct coi_metadata_iter *iter = container_of(_iter,
-		struct coi_metadata_iter, iter);
-	union mailbox_module_context *mbox = COI_METADATA_CONTEXT(_iter->box);
-	int ret;
-
-	ret = mbox->super.attribute_iter_deinit(iter->super);
-	coi_metadata_iter_close_class(iter);
-	if (iter->failed)
-		ret = -1;
-	pool_unref(&iter->pool);
-	return ret;
 }
 
 /*
@@ -818,128 +544,4 @@ void coi_metadata_mailbox_allocated(struct mailbox *box)
 	v->attribute_iter_next = coi_metadata_attribute_iter_next;
 	v->attribute_iter_deinit = coi_metadata_attribute_iter_deinit;
 	MODULE_CONTEXT_SET_SELF(box, coi_metadata_module, mbox);
-}
-
-/*
- * Changes that are not a client's SETMETADATA
- */
-
-struct coi_metadata_update {
-	struct coi_user *cuser;
-	struct mailbox *inbox;
-	/* NULL until there is something to change */
-	struct mailbox_transaction_context *t;
-	bool failed;
-};
-
-static struct mailbox *coi_metadata_alloc_inbox(struct coi_user *cuser)
-{
-	struct mail_namespace *ns =
-		mail_namespace_find_inbox(cuser->user->namespaces);
-
-	return mailbox_alloc(ns->list, "INBOX", MAILBOX_FLAG_IGNORE_ACLS);
-}
-
-struct coi_metadata_update *coi_metadata_update_begin(struct coi_user *cuser)
-{
-	struct coi_metadata_update *update = i_new(struct coi_metadata_update, 1);
-
-	update->cuser = cuser;
-	return update;
-}
-
-static int coi_metadata_update_open(struct coi_metadata_update *update)
-{
-	if (update->t != NULL)
-		return 0;
-	if (update->inbox == NULL)
-		update->inbox = coi_metadata_alloc_inbox(update->cuser);
-	if (update->failed || mailbox_open(update->inbox) < 0) {
-		update->failed = TRUE;
-		return -1;
-	}
-	update->t = mailbox_transaction_begin(update->inbox, 0, __func__);
-	return 0;
-}
-
-void coi_metadata_update_entry(struct coi_metadata_update *update,
-			       enum coi_entry_class class, const char *hash,
-			       const char *value)
-{
-	if (coi_metadata_update_open(update) < 0)
-		return;
-	T_BEGIN {
-		coi_changes_add_entry(update->t,
-			coi_metadata_entry_key(class, hash), class, hash,
-			value, COI_CHANGE_SERVER, 0);
-	} T_END;
-}
-
-int coi_metadata_update_commit(struct coi_metadata_update **_update)
-{
-	struct coi_metadata_update *update = *_update;
-	int ret = update->failed ? -1 : 0;
-	enum mail_error error;
-	const char *errstr;
-
-	*_update = NULL;
-	if (update->t != NULL &&
-	    mailbox_transaction_commit(&update->t) < 0)
-		ret = -1;
-	if (ret < 0) {
-		errstr = mailbox_get_last_internal_error(update->inbox, &error);
-		/* other errors were logged where they happened */
-		if (error != MAIL_ERROR_TEMP) {
-			e_error(coi_user_get_event(update->cuser),
-				"Changing contacts or groups failed: %s",
-				errstr);
-		}
-	}
-	if (update->inbox != NULL)
-		mailbox_free(&update->inbox);
-	i_free(update);
-	return ret;
-}
-
-static int coi_metadata_commit_enabled(struct mailbox *inbox, bool enabled)
-{
-	struct mailbox_transaction_context *t;
-	struct mail_attribute_value value;
-	const char *key = t_strconcat(COI_KEY_CONFIG_PREFIX,
-		coi_config_key_name(COI_CONFIG_ENABLED), NULL);
-
-	i_zero(&value);
-	value.value = enabled ? "yes" : NULL;
-	if (mailbox_open(inbox) < 0)
-		return -1;
-	t = mailbox_transaction_begin(inbox, 0, __func__);
-	if (mailbox_attribute_set(t, MAIL_ATTRIBUTE_TYPE_PRIVATE, key,
-				  &value) < 0) {
-		mailbox_transaction_rollback(&t);
-		return -1;
-	}
-	return mailbox_transaction_commit(&t);
-}
-
-int coi_metadata_set_enabled(struct coi_user *cuser, bool enabled,
-			     enum mail_error *error_r,
-			     const char **client_error_r)
-{
-	struct mailbox *inbox = coi_metadata_alloc_inbox(cuser);
-	const char *errstr;
-	int ret;
-
-	ret = coi_metadata_commit_enabled(inbox, enabled);
-	if (ret < 0) {
-		errstr = mailbox_get_last_internal_error(inbox, error_r);
-		/* other errors were logged where they happened */
-		if (*error_r != MAIL_ERROR_TEMP) {
-			e_error(coi_user_get_event(cuser), "%s COI failed: %s",
-				enabled ? "Enabling" : "Disabling", errstr);
-		}
-		*client_error_r = t_strdup(mailbox_get_last_error(inbox,
-								  error_r));
-	}
-	mailbox_free(&inbox);
-	return ret;
 }
