@@ -107,3 +107,9 @@ int coi_store_rate_try(struct coi_store *store, const char *key,
 	i_close_fd(&fd);
 	return ret;
 }
+
+void coi_store_rate_forget(struct coi_store *store, const char *key)
+{
+	if (coi_store_find(store))
+		i_unlink_if_exists(coi_store_key_path(store, key));
+}

@@ -80,6 +80,8 @@ int coi_store_iter_deinit(struct coi_store_iter **iter, const char **error_r);
 int coi_store_rate_try(struct coi_store *store, const char *key,
 		       uint64_t now_msecs, unsigned int window_msecs,
 		       unsigned int *wait_msecs_r, const char **error_r);
+/* It was not done after all. */
+void coi_store_rate_forget(struct coi_store *store, const char *key);
 
 /* Does the user have one? Returns 1 if so, 0 if not, -1 on error. */
 int coi_store_exists(struct coi_store *store, const char **error_r);

@@ -98,6 +98,10 @@ void coi_webpush_tidy_rarely(struct coi_user *cuser)
 
 void coi_webpush_user_deinit(struct coi_user *cuser)
 {
+	/* nobody hears the answer: the next session asks again */
+	if (cuser->push_gone_asked) T_BEGIN {
+		coi_store_rate_forget(cuser->store, COI_WEBPUSH_TIDY_KEY);
+	} T_END;
 	if (coi_webpush != NULL)
 		coi_webpush->user_deinit(cuser);
 }

@@ -53,6 +53,8 @@ START_TEST(test_rate)
 	ck_assert_int_eq(rate_try(store, KEY, NOW + 5000, &wait), 1);
 	ck_assert_int_eq(rate_try(store, KEY, NOW + 5001, &wait), 0);
 	ck_assert_uint_eq(wait, WINDOW - 1);
+	coi_store_rate_forget(store, KEY);
+	ck_assert_int_eq(rate_try(store, KEY, NOW + 5001, &wait), 1);
 	storage_user_deinit();
 }
 END_TEST
