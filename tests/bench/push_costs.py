@@ -129,7 +129,7 @@ def subscribed_for_real(client, service):
 
 
 def waiting_rows(options):
-    rounds = 30 if options.quick else 500
+    rounds = 30 if options.quick else 400
     with contextlib.ExitStack() as stack:
         servers, workers = {}, {}
         for name in ("fast", "hanging"):
@@ -147,17 +147,21 @@ def waiting_rows(options):
         queued = 0
         for name in common.turns(list(servers), rounds):
             service, dovecot = servers[name]
-            before = len(service.received())
-            spent[name].append(data_to_250(dovecot))
-            end = time.time()
+            # the first one finds the caches as the other server has left them
+            for _ in range(2):
+                before = len(service.received())
+                took = data_to_250(dovecot)
+                end = time.time()
+                if name == "fast":
+                    wait_until(lambda: len(service.received()) > before, "the push")
+                else:
+                    queued += 1
+                # what the one's worker writes is not to hold up the other
+                wait_until(lambda: len(workers[name].queue("bob")) ==
+                           (queued if name == "hanging" else 0), "the worker has done its part")
+            spent[name].append(took)
             if name == "fast":
-                wait_until(lambda: len(service.received()) > before, "the push")
                 late.append((service.received()[-1].time - end) * 1000)
-            else:
-                queued += 1
-            # what the one's worker writes is not to hold up the other
-            wait_until(lambda: len(workers[name].queue("bob")) ==
-                       (queued if name == "hanging" else 0), "the worker has done its part")
     fast, hanging = (common.median(spent[name]) for name in ("fast", "hanging"))
     yield common.Row("DATA to 250, one subscription: a hanging service for a fast one",
                      f"{fast:.2f} ms", f"{hanging:.2f} ms", f"{hanging / fast:.3f}", "<= 1.05")
